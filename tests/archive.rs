@@ -9,6 +9,8 @@
 mod support;
 #[path = "support/tables.rs"]
 mod tables;
+#[path = "archive/theatre.rs"]
+mod theatre;
 
 use std::path::Path;
 use std::process::Command as Process;
@@ -130,6 +132,14 @@ async fn season(config: EngineConfig, clock: &ManualClock) -> Engine {
     engine
 }
 
+/// One request has one key.
+fn key_of(caller: &str, path: &str, body: Option<&Value>) -> String {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    (caller, path, body.map(ToString::to_string)).hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
 /// The API over an engine.
 struct Api(Site);
 
@@ -147,14 +157,15 @@ impl Api {
 
     async fn call(&self, verb: Verb, caller: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
-        let claims = json!({"sub": caller, "exp": 4_102_444_800_u64});
+        let role = if caller.starts_with("clerk") { "box_office" } else { "user" };
+        let claims = json!({"sub": caller, "role": role, "exp": 4_102_444_800_u64});
         let token = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
         let token = if caller == "admin" { ADMIN.to_owned() } else { token };
         let request = Request::builder()
             .method(verb)
             .uri(format!("/api/v1{path}"))
             .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header("idempotency-key", format!("{path}{caller}"))
+            .header("idempotency-key", key_of(caller, path, body.as_ref()))
             .header(header::CONTENT_TYPE, "application/json");
         let bytes = body.map(|body| body.to_string()).unwrap_or_default();
         let request = request.header(header::CONTENT_LENGTH, bytes.len()).body(Body::from(bytes)).unwrap();

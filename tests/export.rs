@@ -371,6 +371,7 @@ async fn places_of_areas_are_exported_with_who_has_them() {
         seats: [Seat(3)].into(),
         areas: [AsidePlaces { area: Area(0), count: 3 }].into(),
         release_at: None,
+        life: 0,
     };
     engine.act(&entry, Command::SetAllotment { terms: Arc::new(terms) }, None).await.unwrap();
     let terms = CodeTerms { allotment: Some(AllotmentId::parse("sponsor").unwrap()), ..CodeTerms::default() };

@@ -347,6 +347,7 @@ async fn scenario_of_selling(config: EngineConfig, clock: &ManualClock) {
         seats: seats.into(),
         areas: [].into(),
         release_at,
+        life: 0,
     };
     let sponsors = allotment(&[Seat(10), Seat(11), Seat(12)], Some(opens(400)));
     act(Command::SetAllotment { terms: Arc::new(sponsors) }, None).await;
@@ -665,6 +666,7 @@ async fn scenario_of_orders(config: EngineConfig, clock: &ManualClock) {
         seats: [Seat(40), Seat(41)].into(),
         areas: [].into(),
         release_at: None,
+        life: 0,
     };
     let press_id = press.id.clone();
     engine.act(first, Command::SetAllotment { terms: Arc::new(press) }, None).await.unwrap();
@@ -844,6 +846,7 @@ async fn scenario_of_shares(config: EngineConfig, clock: &ManualClock) {
             seats: seats.iter().copied().map(Seat).collect(),
             areas: areas.collect(),
             release_at: release_after.map(|seconds| support::NOW.plus(Seconds::new(seconds))),
+            life: 0,
         };
         act(Command::SetAllotment { terms: Arc::new(terms) }, None).await;
         let code = AccessCode::parse(&format!("CODE-{id}")).unwrap();
@@ -884,6 +887,89 @@ async fn scenario_of_shares(config: EngineConfig, clock: &ManualClock) {
     engine.snapshot().await.unwrap();
     act(Command::ReleaseAllotment { id: AllotmentId::parse("school").unwrap() }, key(3, 4)).await;
     set("sponsor", &[], &[(0, 5)], None).await;
+    engine.close().await.unwrap();
+}
+
+/// What the golden journal of lives tells: allotments that follow each other under one id; refunds of which more went back than was owed,
+/// at once and later; and what goes back for a reservation that is forgotten.
+async fn scenario_of_lives(config: EngineConfig, clock: &ManualClock) {
+    let config = EngineConfig { gateways: Gateways::default().with_external(), ..config };
+    let engine = Engine::open(config).await.unwrap();
+    let hall = Venue { areas: vec![support::area("pit", 20)], ..support::venue(1, 50) };
+    engine.change(CatalogueChange::PutVenue(hall), None).await.unwrap();
+    let won = |minor| Money::new(minor).unwrap();
+    let fee = Fee {
+        id: FeeId::parse("booking").unwrap(),
+        name: "예매".into(),
+        amount: won(2_000),
+        per: FeePer::Seat,
+        refundable: false,
+    };
+    let concert = Concert { fees: vec![fee], ..support::concert() };
+    engine.change(CatalogueChange::PutConcert(concert), None).await.unwrap();
+    let entry = support::open_schedule(&engine, "s0", support::plan(support::NOW, Policy::default())).await;
+    let act = async |command: Command| engine.act(&entry, command, None).await.unwrap();
+    let press = || AllotmentId::parse("press").unwrap();
+    let set = async |seats: &[u32], count: u32| {
+        let terms = AllotmentTerms {
+            id: press(),
+            name: "Press".into(),
+            reason: None,
+            seats: seats.iter().copied().map(Seat).collect(),
+            areas: [AsidePlaces { area: Area(0), count }].into(),
+            release_at: None,
+            life: 0,
+        };
+        act(Command::SetAllotment { terms: Arc::new(terms) }).await;
+    };
+    let hold = async |name: &str, wish: Wish, nonce: u64| {
+        let held = support::reservation(act(Command::hold(user(name), wish, nonce)).await);
+        ReservationRef { number: held.number, nonce: held.nonce }
+    };
+    let coded =
+        |seats: &[u32], count| Wish { code: Some("PRESS".into()), ..support::wish(seats, &[(0, count)]) };
+
+    set(&[3, 4], 6).await;
+    let terms = CodeTerms { allotment: Some(press()), ..CodeTerms::default() };
+    act(Command::PutCode { code: AccessCode::parse("PRESS").unwrap(), terms: Arc::new(terms) }).await;
+    let first = hold("u1", coded(&[3], 2), 1).await;
+    engine.snapshot().await.unwrap();
+    act(Command::ReleaseAllotment { id: press() }).await;
+    set(&[4, 5], 4).await;
+    hold("관객", coded(&[5], 1), 2).await;
+    act(Command::Release { reservation: first, caller: Caller::User(user("u1")) }).await;
+
+    let report = async |order, report| {
+        engine.report_payment(order, report, std::time::Duration::from_mins(1)).await.unwrap();
+    };
+    let taken = |payment_key: &str, amount| Taken {
+        payment_key: payment_key.into(),
+        amount: won(amount),
+        currency: support::concert().currency,
+    };
+    let back = |payment_key: &str, amount| Report::Refunded {
+        taken: taken(payment_key, amount),
+        transaction: Some("refund".into()),
+    };
+    for (index, payment_key, went_back) in
+        [(0, "as-owed", vec![50_000]), (1, "all", vec![52_000]), (2, "more", vec![50_000, 51_000])]
+    {
+        let reservation = hold("u2", support::wish(&[10 + index], &[]), 3 + u64::from(index)).await;
+        let (method, nonce) = (Method::External, u64::from(index));
+        let purchase = Purchase { user: user("u2"), reservation, method, nonce, key: None };
+        let order = engine.pay(&entry, purchase).await.unwrap().answer.id;
+        report(order, Report::Captured(taken(payment_key, 52_000))).await;
+        act(Command::Release { reservation, caller: Caller::Admin }).await;
+        for amount in went_back {
+            report(order, back(payment_key, amount)).await;
+        }
+    }
+    engine.snapshot().await.unwrap();
+
+    // What ended is forgotten after a week.
+    clock.pass_millis(8 * 86_400_000);
+    let code = AccessCode::parse("LATE").unwrap();
+    act(Command::PutCode { code, terms: Arc::new(CodeTerms::default()) }).await;
     engine.close().await.unwrap();
 }
 
@@ -1084,6 +1170,11 @@ fn the_golden_data_of_prices_is_read_as_it_was_written() {
 #[test]
 fn the_golden_data_of_shares_of_areas_is_read_as_it_was_written() {
     check("v2-shares", scenario_of_shares);
+}
+
+#[test]
+fn the_golden_data_of_lives_is_read_as_it_was_written() {
+    check("v2-lives", scenario_of_lives);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -210,6 +210,18 @@ fn what_is_wrong_is_told_with_file_line_column_and_path() {
         import(dir.path(), &["tables", "--dry-run", "--time-zone", "UTC", "--currency", "KRW"], 1);
     assert!(told.contains("tables/seats.csv:3: price: must be a price, as in 50000\n"), "{told}");
 
+    // What only the engine would refuse has its line, too, or its flag.
+    fs::write(dir.path().join("tables/seats.csv"), "schedule_id,number,price\n71,1,5\n71,2,5\n71,3,5\n")
+        .unwrap();
+    fs::write(dir.path().join("tables/concerts.csv"), "id,title,artist\n7,\"a\tb\",Ann\n").unwrap();
+    let (_, told) = import(dir.path(), &["tables", "--print", "--time-zone", "UTC", "--currency", "won"], 1);
+    assert_eq!(
+        told,
+        "onsale: tables can't be imported\n\
+         tables/concerts.csv:2: title: must not have control characters\n\
+         --currency: must be an ISO 4217 code, as in KRW\n"
+    );
+
     // What is neither is told by the engine's own check, field by field.
     fs::write(dir.path().join("other.json"), "{\"shows\": []}").unwrap();
     let (_, told) = import(dir.path(), &["other.json", "--dry-run"], 1);

@@ -15,16 +15,16 @@ use onsale::domain::keys::KeyUse;
 use onsale::domain::money::Currency;
 use onsale::domain::payments::{Payment, State};
 use onsale::domain::schedule::policy::QueuePolicy;
-use onsale::domain::schedule::{Plan, Refusal, Reservation, ReservationStatus, SaleStatus, SeatStatus, Wish};
+use onsale::domain::schedule::{Plan, Reservation, ReservationStatus, SaleStatus, Schedule};
 use onsale::domain::time::{Seconds, Timestamp};
 use onsale::domain::users::UserStatus;
-use onsale::domain::venue::Seat;
 use onsale::domain::waiting_room::Place;
 use onsale::engine::{self, Engine, EngineError, ScheduleEntry};
 
 use crate::calls::{Answered, Call, No, Outcome, Reply};
 use crate::plan::{CLAIM_SECONDS, Setup};
-use crate::selling::{self, Theatre};
+use crate::prepared::Theatre;
+use crate::selling;
 
 /// How long a key is promised to answer.
 pub(crate) const KEY_LIFE: u64 = 86_400_000;
@@ -373,13 +373,16 @@ impl Book {
 
     fn see_reservation(&mut self, engine: &Engine, op: usize, answer: &Reservation, replayed: bool) {
         let call = self.ops[op].call.clone();
-        let (Call::Hold { schedule, .. } | Call::Exchange { schedule, .. } | Call::Release { schedule, .. }) =
-            &call
+        let (Call::Hold { schedule, .. }
+        | Call::Exchange { schedule, .. }
+        | Call::Release { schedule, .. }
+        | Call::Order { schedule, .. }) = &call
         else {
             return;
         };
         let Some(entry) = engine.schedule(schedule) else { return };
-        let visible = entry.read().reservation_numbered(answer.number).cloned();
+        let kept = entry.read();
+        let visible = kept.reservation_numbered(answer.number).cloned();
         let Some(visible) = visible else {
             let ended = answer.ended_at.is_some() || replayed;
             return self.check("V1 reservation-unseen", ended, || {
@@ -388,14 +391,14 @@ impl Book {
         };
         let same = (visible.nonce, &visible.user) == (answer.nonce, &answer.user);
         let ended = !visible.status.is_live();
-        selling::check_areas(&entry.read(), self);
+        selling::check_areas(&kept, self, engine.now().as_millis());
         let done = if let Call::Exchange { wish, .. } = &call {
             replayed
-                || selling::is_as_wished(&visible, wish)
+                || selling::is_as_wished(&kept, &visible, wish)
                 || ended
-                || self.is_exchanged_again(op, &visible)
+                || self.is_exchanged_again(&kept, op, &visible)
         } else {
-            ended || matches!(call, Call::Hold { .. })
+            ended || matches!(call, Call::Hold { .. } | Call::Order { .. })
         };
         let right = same && done;
         let text = format!("{} was answered with {answer:?}, and what is seen is {visible:?}", call.route());
@@ -404,7 +407,7 @@ impl Book {
         let seen = self.schedules.entry(entry.number().0).or_default();
         if let Entry::Vacant(first) = seen.reservations.entry(answer.number.0) {
             first.insert(SeenReservation { kept: visible.clone(), gone: false });
-            self.check_asked(schedule, &visible);
+            self.check_asked(&kept, &visible);
         }
     }
 
@@ -417,21 +420,23 @@ impl Book {
     }
 
     /// Nothing is held that nobody asked for.
-    pub(crate) fn check_asked(&mut self, id: &ScheduleId, kept: &Reservation) {
-        let asked = self.was_asked(
-            kept.nonce,
-            |call| matches!(call, Call::Hold { user, schedule, .. } if Some(user) == kept.user.as_ref() && schedule == id),
-        );
+    pub(crate) fn check_asked(&mut self, schedule: &Schedule, kept: &Reservation) {
+        let id = schedule.id();
+        let asked = self.was_asked(kept.nonce, |call| match (call, kept.order()) {
+            (Call::Hold { user, schedule, .. }, None) => Some(user) == kept.user.as_ref() && schedule == id,
+            (Call::Order { schedule, sale, .. }, Some(_)) => sale.user == kept.user && schedule == id,
+            _ => false,
+        });
         self.check("S3 reservation-unasked", asked, || format!("nobody asked for {kept:?}"));
-        self.check_when(id, kept);
+        self.check_when(schedule, kept);
     }
 
     /// Tells whether an exchange that may have come after `op` asked for the seats that a reservation has: both may have become durable
     /// in the same moment.
-    fn is_exchanged_again(&self, op: usize, visible: &Reservation) -> bool {
+    fn is_exchanged_again(&self, schedule: &Schedule, op: usize, visible: &Reservation) -> bool {
         let asks = |other: &Op| {
             matches!(&other.call, Call::Exchange { reservation, wish, .. }
-                if reservation.nonce == visible.nonce && selling::is_as_wished(visible, wish))
+                if reservation.nonce == visible.nonce && selling::is_as_wished(schedule, visible, wish))
         };
         let mut others = self.ops.iter().enumerate();
         others.any(|(number, other)| (number > op || other.effect.is_none()) && asks(other))
@@ -532,36 +537,9 @@ impl Book {
                 format!("{user} was refused {}, and never had money in another currency", currency.as_str())
             });
         }
-        if let (Call::Hold { schedule, wish, .. }, EngineError::Refused(engine::Refusal::Schedule(refusal))) =
-            (&asked.call, error)
-        {
-            if let Refusal::SeatsUnavailable { seats } = refusal {
-                self.check_taken(engine, schedule, wish, seats);
-            }
+        if let EngineError::Refused(engine::Refusal::Schedule(refusal)) = error {
             self.check_refusal(engine, &asked, refusal, now);
         }
-    }
-
-    /// Seats that were refused as taken are so, or were a moment ago (V1).
-    fn check_taken(&mut self, engine: &Engine, id: &ScheduleId, wish: &Wish, seats: &[Seat]) {
-        let Some(entry) = engine.schedule(id) else { return };
-        let lie = {
-            let schedule = entry.read();
-            let had = |seat: &Seat| {
-                schedule.statuses()[seat.index()] != SeatStatus::Available
-                    || schedule.reservations().any(|kept| kept.seats.contains(seat))
-            };
-            seats.iter().find(|seat| !had(seat)).copied()
-        };
-        let Some(seat) = lie else { return };
-        // A block leaves no trace once it is lifted, nor does an exchange, nor an allotment; and a code of one takes no other seats.
-        let lifted = self
-            .ever_asked(|call| matches!(call, Call::Block { free: true, .. } | Call::Exchange { .. }))
-            || self.allotments_ever(id).any(|terms| terms.seats.contains(&seat))
-            || self.may_open_allotment(id, wish);
-        self.check("V1 refusal-untrue", lifted, || {
-            format!("{seat:?} of {id} was refused as taken, and nobody had it")
-        });
     }
 
     /// Tells whether what a call is about may be another schedule by now, under the same id.

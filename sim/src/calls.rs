@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use onsale::domain::accounts;
 use onsale::domain::cause::{By, Cause};
-use onsale::domain::ids::{AllotmentId, ConcertId, PaymentId, ScheduleId, UserId};
+use onsale::domain::concert::Concert;
+use onsale::domain::ids::{AllotmentId, ConcertId, PaymentId, PriceTypeId, ScheduleId, UserId};
 use onsale::domain::keys::KeyUse;
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Method, Payment};
 use onsale::domain::schedule::allotments::AllotmentTerms;
 use onsale::domain::schedule::codes::{AccessCode, CodePrefix, CodeTerms};
+use onsale::domain::schedule::orders::{Order, OrderWish};
+use onsale::domain::schedule::terms::{AreaWish, PriceType};
 use onsale::domain::schedule::{Answer, Caller, Command, Plan, Reservation, ReservationRef, Wish};
 use onsale::domain::users::{Profile, UserStatus};
 use onsale::domain::venue::Seat;
@@ -21,12 +24,26 @@ use onsale::engine::{CatalogueChange, Changed, Done, Engine, EngineError, Import
 use onsale::gateway::PaymentKey;
 
 use crate::dice::Dice;
+use crate::documents;
 use crate::plan::Fate;
 
 /// How long a client has a confirmation wait for the gateway.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The price type of a youth.
+pub(crate) const YOUTH: PriceType = PriceType(1);
 
-/// One request with all that it names.
+/// What of an order isn't its places.
+#[derive(Debug, Clone)]
+pub(crate) struct Sale {
+    pub(crate) user: Option<UserId>,
+    pub(crate) allotment: Option<AllotmentId>,
+    /// What is taken, where that isn't the sum of its prices.
+    pub(crate) amount: Option<Money>,
+    pub(crate) order: Order,
+}
+
+/// One request with all that it names. A wish names an adult's places by the default price type, and a youth's by [`YOUTH`], whatever
+/// places these have in the concert's list.
 #[derive(Debug, Clone)]
 pub(crate) enum Call {
     Hold {
@@ -41,10 +58,14 @@ pub(crate) enum Call {
         wish: Wish,
     },
     Release {
-        user: UserId,
-        admin: bool,
+        caller: Caller,
         schedule: ScheduleId,
         reservation: ReservationRef,
+    },
+    Order {
+        schedule: ScheduleId,
+        wish: Wish,
+        sale: Box<Sale>,
     },
     Pay {
         user: UserId,
@@ -82,6 +103,9 @@ pub(crate) enum Call {
     },
     Import {
         schedules: Vec<(ScheduleId, ConcertId, Plan)>,
+    },
+    Reprice {
+        concert: Box<Concert>,
     },
     Open {
         schedule: ScheduleId,
@@ -183,6 +207,7 @@ impl Call {
             Self::Hold { .. } => "hold",
             Self::Exchange { .. } => "exchange",
             Self::Release { .. } => "release",
+            Self::Order { .. } => "order",
             Self::Pay { .. } => "pay",
             Self::Confirm { .. } => "confirm",
             Self::Charge { .. } => "charge",
@@ -191,6 +216,7 @@ impl Call {
             Self::Tune { .. } => "tune",
             Self::Put { .. } => "put",
             Self::Import { .. } => "import",
+            Self::Reprice { .. } => "reprice",
             Self::Open { .. } => "open",
             Self::Close { .. } => "close",
             Self::Cancel { .. } => "cancel",
@@ -213,15 +239,18 @@ impl Call {
         match self {
             Self::Hold { user, .. }
             | Self::Exchange { user, .. }
-            | Self::Release { user, .. }
+            | Self::Release { caller: Caller::User(user), .. }
             | Self::Pay { user, .. }
             | Self::Confirm { user, .. }
             | Self::Charge { user, .. }
             | Self::Join { user, .. }
             | Self::Leave { user, .. } => Some(user),
-            Self::Tune { .. }
+            Self::Release { caller: Caller::Clerk | Caller::Admin, .. }
+            | Self::Order { .. }
+            | Self::Tune { .. }
             | Self::Put { .. }
             | Self::Import { .. }
+            | Self::Reprice { .. }
             | Self::Open { .. }
             | Self::Close { .. }
             | Self::Cancel { .. }
@@ -245,6 +274,7 @@ impl Call {
             Self::Hold { schedule, .. }
             | Self::Exchange { schedule, .. }
             | Self::Release { schedule, .. }
+            | Self::Order { schedule, .. }
             | Self::Pay { schedule, .. }
             | Self::Join { schedule, .. }
             | Self::Leave { schedule, .. }
@@ -263,6 +293,7 @@ impl Call {
             Self::Confirm { .. }
             | Self::Charge { .. }
             | Self::Import { .. }
+            | Self::Reprice { .. }
             | Self::SignUp { .. }
             | Self::SetStatus { .. }
             | Self::Snapshot
@@ -279,6 +310,8 @@ impl Call {
             Self::Hold { .. }
             | Self::Exchange { .. }
             | Self::Release { .. }
+            | Self::Order { .. }
+            | Self::Reprice { .. }
             | Self::Pay { .. }
             | Self::Confirm { .. }
             | Self::Charge { .. }
@@ -320,32 +353,30 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
         | Call::MakeCodes { .. }
         | Call::EndCode { .. }
         | Call::SetAside { .. }
-        | Call::GiveBack { .. } => unreachable!("it was asked before"),
+        | Call::GiveBack { .. }
+        | Call::Close { .. }
+        | Call::Cancel { .. }
+        | Call::Block { .. } => unreachable!("it was asked before"),
         Call::Hold { user: who, schedule, wish } => {
-            let command = Command::hold(who.clone(), wish.clone(), nonce);
-            Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
+            let entry = find(schedule)?;
+            let command = Command::hold(who.clone(), named(wish, &entry).0, nonce);
+            Ok(acted(engine.act_by(&entry, command, user(key)).await?))
         }
         Call::Exchange { user: who, schedule, reservation, wish } => {
-            let (caller, wish) = (Caller::User(who.clone()), wish.clone());
+            let entry = find(schedule)?;
+            let (caller, (wish, _)) = (Caller::User(who.clone()), named(wish, &entry));
             let command = Command::Exchange { reservation: *reservation, caller, wish };
-            Ok(acted(engine.act_by(&*find(schedule)?, command, user(key)).await?))
+            Ok(acted(engine.act_by(&entry, command, user(key)).await?))
         }
-        Call::Release { user: who, admin: by_admin, schedule, reservation } => {
-            let caller = if *by_admin { Caller::Admin } else { Caller::User(who.clone()) };
-            let cause = if *by_admin { admin() } else { user(key) };
-            let command = Command::Release { reservation: *reservation, caller };
+        Call::Order { schedule, wish, sale } => {
+            let entry = find(schedule)?;
+            let command = ordering(wish, sale, &entry, nonce);
+            Ok(acted(engine.act_by(&entry, command, admin()).await?))
+        }
+        Call::Release { caller, schedule, reservation } => {
+            let cause = if let Caller::User(_) = caller { user(key) } else { admin() };
+            let command = Command::Release { reservation: *reservation, caller: caller.clone() };
             Ok(acted(engine.act_by(&*find(schedule)?, command, cause).await?))
-        }
-        Call::Close { schedule } => {
-            Ok(acted(engine.act_by(&*find(schedule)?, Command::Close, admin()).await?))
-        }
-        Call::Cancel { schedule } => {
-            Ok(acted(engine.act_by(&*find(schedule)?, Command::Cancel, admin()).await?))
-        }
-        Call::Block { schedule, seats, free } => {
-            let seats = Arc::clone(seats);
-            let command = if *free { Command::Unblock { seats } } else { Command::Block { seats } };
-            Ok(acted(engine.act_by(&*find(schedule)?, command, admin()).await?))
         }
         Call::Pay { user, schedule, reservation, card } => {
             let method = if *card { Method::Card } else { Method::Balance };
@@ -378,6 +409,9 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
             let import = Import { schedules: schedules.clone(), ..Import::default() };
             Ok(changed(&engine.change(CatalogueChange::Import(import), admin()).await?))
         }
+        Call::Reprice { concert } => {
+            Ok(changed(&engine.change(CatalogueChange::PutConcert((**concert).clone()), admin()).await?))
+        }
         Call::Open { schedule } => {
             Ok(changed(&engine.change(CatalogueChange::OpenSchedule(schedule.clone()), admin()).await?))
         }
@@ -403,6 +437,30 @@ pub(crate) async fn make(engine: &Engine, call: &Call, key: Option<KeyUse>, nonc
     }
 }
 
+/// Returns a wish with its price types as they stand in the schedule's list, as the routes read them, and that list.
+fn named(wish: &Wish, entry: &ScheduleEntry) -> (Wish, Box<[PriceTypeId]>) {
+    let schedule = entry.read();
+    let prices = schedule.prices();
+    let place = |of: PriceType| {
+        let name = documents::type_name(of == YOUTH);
+        prices.and_then(|prices| prices.price_type(name)).unwrap_or_default()
+    };
+    let areas = wish.areas.iter().map(|places| AreaWish { price_type: place(places.price_type), ..*places });
+    let price_types = wish.price_types.iter().map(|of| place(*of));
+    let read = Wish { price_types: price_types.collect(), areas: areas.collect(), ..wish.clone() };
+    let types = prices.into_iter().flat_map(|prices| prices.types()).map(|known| known.id.clone());
+    (read, types.collect())
+}
+
+/// Makes an order as the route does, which says by which list it has read the price types.
+fn ordering(wish: &Wish, sale: &Sale, entry: &ScheduleEntry, nonce: u64) -> Command {
+    let (wish, types) = named(wish, entry);
+    let Sale { user, allotment, amount, order } = sale.clone();
+    let payment_nonce = Dice::of(nonce, 2).next();
+    let types = Some(types);
+    Command::Order(Box::new(OrderWish { user, wish, types, allotment, order, amount, nonce, payment_nonce }))
+}
+
 fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
     let answer = match answer {
         Answer::Reservation(reservation) => Answered::Reservation(Box::new(reservation)),
@@ -411,7 +469,7 @@ fn acted(Done { answer, replayed }: Done<Answer>) -> Reply {
     Reply { answer, replayed }
 }
 
-/// Returns what an administrator asks of a schedule to prepare its sale. Codes are drawn from `nonce`.
+/// Returns what an administrator asks of a schedule. Codes are drawn from `nonce`.
 fn preparing(call: &Call, nonce: u64) -> Option<(&ScheduleId, Command)> {
     let parse = |code: &str| AccessCode::parse(code).expect("letters and digits");
     if let Call::PutCode { schedule, code, terms } = call {
@@ -431,6 +489,16 @@ fn preparing(call: &Call, nonce: u64) -> Option<(&ScheduleId, Command)> {
     }
     if let Call::GiveBack { schedule, id } = call {
         return Some((schedule, Command::ReleaseAllotment { id: id.clone() }));
+    }
+    if let Call::Close { schedule } = call {
+        return Some((schedule, Command::Close));
+    }
+    if let Call::Cancel { schedule } = call {
+        return Some((schedule, Command::Cancel));
+    }
+    if let Call::Block { schedule, seats, free } = call {
+        let seats = Arc::clone(seats);
+        return Some((schedule, if *free { Command::Unblock { seats } } else { Command::Block { seats } }));
     }
     None
 }

@@ -17,7 +17,7 @@ use onsale::engine::{Engine, EngineError, ScheduleEntry};
 use crate::book::{Book, KEY_LIFE, SeenPayment, SeenPlace, SeenReservation, SeenSchedule, asked_for};
 use crate::calls::Call;
 use crate::plan::{CLAIM_SECONDS, HOLD_SECONDS, USERS};
-use crate::selling;
+use crate::{office, selling};
 
 /// How long attempts that came to nothing are kept.
 const PAYMENT_RETENTION: u64 = 7 * 86_400_000;
@@ -130,12 +130,12 @@ fn check_seats(schedule: &Schedule, book: &mut Book) {
 }
 
 fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Book) {
-    let (id, last) = (schedule.id().clone(), schedule.last_instant().as_millis());
+    let last = schedule.last_instant().as_millis();
     let mut present = Vec::new();
     for now in schedule.reservations() {
         present.push(now.number.0);
         if let Some(before) = seen.reservations.get_mut(&now.number.0) {
-            check_change(&before.kept, now, book);
+            check_change(schedule, &before.kept, now, book);
             if before.gone {
                 book.broken(
                     "S3 reservation-back",
@@ -144,7 +144,7 @@ fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Boo
             }
             before.kept = now.clone();
         } else {
-            book.check_asked(&id, now);
+            book.check_asked(schedule, now);
             seen.reservations.insert(now.number.0, SeenReservation { kept: now.clone(), gone: false });
         }
         check_deadline(now, book);
@@ -159,13 +159,15 @@ fn see_reservations(schedule: &Schedule, seen: &mut SeenSchedule, book: &mut Boo
         let ended_at = before.kept.ended_at.unwrap_or(before.kept.expires_at).as_millis();
         let may = before.kept.status != ReservationStatus::Confirmed && ended_at + retention <= last
             || before.kept.status.is_live() && before.kept.created_at.as_millis() + retention <= last;
+        // An order is its payment, too.
+        let may = may && before.kept.order().is_none();
         book.check("S3 reservation-gone", may, || format!("{:?} is gone at {last}", before.kept));
         before.gone = true;
     }
 }
 
 /// What a reservation was, and what it may have become since.
-fn check_change(before: &Reservation, now: &Reservation, book: &mut Book) {
+fn check_change(schedule: &Schedule, before: &Reservation, now: &Reservation, book: &mut Book) {
     use ReservationStatus::{Cancelled, Confirmed, Expired, Held, Paying, Released};
     let same = (before.nonce, &before.user) == (now.nonce, &now.user);
     book.check("S3 reservation-other", same, || format!("{before:?} has become {now:?}"));
@@ -178,9 +180,12 @@ fn check_change(before: &Reservation, now: &Reservation, book: &mut Book) {
     };
 
     book.check("S3 reservation-back", right, || format!("{before:?} has become {now:?}"));
+    if (before.status, now.status) == (Confirmed, Cancelled) {
+        book.check_cancelled(schedule.id(), now);
+    }
     if before.seats != now.seats {
         let exchanged = book.ever_asked(
-            |call| matches!(call, Call::Exchange { wish, .. } if selling::is_as_wished(now, wish)),
+            |call| matches!(call, Call::Exchange { wish, .. } if selling::is_as_wished(schedule, now, wish)),
         );
         book.check("S5 seats-unasked", exchanged, || {
             format!("{before:?} has become {now:?}, and nobody asked for these seats")
@@ -296,7 +301,11 @@ fn check_confirmed(engine: &Engine, entry: &ScheduleEntry, book: &mut Book) {
                 && matches!(payment.state, State::Captured | State::Confirmed | State::Completed)
         };
         let standing: Vec<&Payment> = seen.iter().filter(stands).collect();
-        let amounts = book.amounts(entry.id(), reservation);
+        if reservation.order().is_some() {
+            office::check_order(&schedule, reservation, &standing, book);
+            continue;
+        }
+        let amounts = book.amounts(&schedule, reservation);
         match reservation.status {
             ReservationStatus::Confirmed => {
                 let its = |payment: &&&Payment| Some(payment.id) == reservation.payment;
@@ -551,7 +560,8 @@ fn check_keys(book: &mut Book) {
     let mut made: Vec<(&str, Vec<(u32, u64)>)> = Vec::new();
     for seen in book.schedules.values() {
         let held = seen.reservations.values().map(|seen| &seen.kept);
-        made.push(("hold", held.map(|kept| (asked_for(kept.nonce), kept.created_at.as_millis())).collect()));
+        let held: Vec<_> = held.map(|kept| (asked_for(kept.nonce), kept.created_at.as_millis())).collect();
+        made.extend([("hold", held.clone()), ("order", held)]);
         let paid = seen.payments.values().map(|seen| &seen.kept).filter(|kept| kept.state != State::Failed);
         made.push((
             "pay",

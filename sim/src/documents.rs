@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use onsale::domain::concert::{Concert, Fee, FeePer, NamedPriceType, PricedGrade};
 use onsale::domain::ids::{
-    AllotmentId, ConcertId, FeeId, GradeName, PhaseId, PriceTypeId, ScheduleId, SeatId, VenueId,
+    AllotmentId, ConcertId, FeeId, GradeName, PhaseId, PriceTypeId, ScheduleId, SeatId, UserId, VenueId,
 };
 use onsale::domain::money::{Currency, Money};
 use onsale::domain::schedule::Plan;
-use onsale::domain::schedule::allotments::AllotmentTerms;
+use onsale::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
 use onsale::domain::schedule::codes::{CodeTerms, Discount};
+use onsale::domain::schedule::orders::{Order, OrderMethod};
 use onsale::domain::schedule::policy::{Casting, Phase, Policy, QueueOrder, QueuePolicy};
 use onsale::domain::time::{Seconds, Timestamp};
-use onsale::domain::venue::{ListedSeat, Row, RowSeats, Seat, Section, Venue, VenueArea};
+use onsale::domain::venue::{Area, ListedSeat, Row, RowSeats, Seat, Section, Venue, VenueArea};
 
 use crate::clock::BEGIN;
 use crate::plan::{
@@ -25,6 +26,8 @@ const DAY: u64 = 86_400_000;
 const PRICES: [(&str, u64); 3] = [("R", 50_000), ("S", 30_001), ("F", 22_225)];
 /// What a youth pays; the others aren't sold to one.
 const YOUTH_PRICES: [(&str, u64); 2] = [("R", 35_000), ("F", 15_555)];
+/// A price type that comes and goes, of a concert that hasn't sold anything; nobody asks for it.
+const CHILD_PRICE: u64 = 10_001;
 /// What is added for each place, and stays with the house; and for a reservation.
 const PLACE_FEE: u64 = 2_000;
 const RESERVATION_FEE: u64 = 1_500;
@@ -45,7 +48,8 @@ pub(crate) fn schedule_id(index: usize) -> ScheduleId {
 
 pub(crate) fn concert_of(index: usize) -> ConcertId {
     let id = match index {
-        0 | PLAY => "show",
+        0 => "show",
+        PLAY => "play",
         1 => "plain",
         _ => "gift",
     };
@@ -61,12 +65,21 @@ pub(crate) fn has_tariff(id: &ScheduleId) -> bool {
     [0, PLAY].iter().any(|index| *id == schedule_id(*index))
 }
 
-/// Returns the price of a place of a schedule, for an adult or a youth, where it is sold to one.
-pub(crate) fn price(id: &ScheduleId, grade: &str, youth: bool) -> Option<u64> {
+/// Returns the price type of whoever isn't a youth, or is.
+pub(crate) const fn type_name(youth: bool) -> &'static str {
+    if youth { "youth" } else { "adult" }
+}
+
+/// Returns the price of a place of a schedule by its price type, where it is sold to one.
+pub(crate) fn price(id: &ScheduleId, grade: &str, price_type: &str) -> Option<u64> {
     if *id == schedule_id(SCHEDULES.len() - 1) {
         return Some(0);
     }
-    let list = if youth { &YOUTH_PRICES[..] } else { &PRICES };
+    let list = match price_type {
+        "adult" => &PRICES[..],
+        "youth" => &YOUTH_PRICES,
+        _ => &[],
+    };
     list.iter().find(|(of, _)| *of == grade).map(|(_, price)| *price)
 }
 
@@ -136,9 +149,12 @@ fn money(minor: u64) -> Money {
     Money::new(minor).expect("small")
 }
 
-fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
-    let id = ConcertId::parse(id).expect("an id");
-    let has_tariff = id == concert_of(0);
+fn concert(index: usize, currency: Currency, is_free: bool, children: bool) -> Concert {
+    let id = concert_of(index);
+    let has_tariff = has_tariff(&schedule_id(index));
+    let type_id = |id: &str| PriceTypeId::parse(id).expect("an id");
+    let types = [type_name(false), "child", type_name(true)];
+    let types = types.into_iter().filter(|of| has_tariff && (children || *of != "child"));
     let priced = |(name, price): (&str, u64)| PricedGrade {
         name: grade(name),
         price: money(if is_free { 0 } else { price }),
@@ -147,11 +163,11 @@ fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
         prices: YOUTH_PRICES
             .iter()
             .filter(|(of, _)| has_tariff && *of == name)
-            .map(|(_, price)| (PriceTypeId::parse("youth").expect("an id"), money(*price)))
+            .map(|(_, price)| (type_id(type_name(true)), money(*price)))
+            .chain(children.then(|| (type_id("child"), money(CHILD_PRICE))))
             .collect(),
     };
-    let price_type =
-        |id: &str| NamedPriceType { id: PriceTypeId::parse(id).expect("an id"), name: id.into(), note: None };
+    let price_type = |id: &str| NamedPriceType { id: type_id(id), name: id.into(), note: None };
     let fee = |(id, amount, per, refundable): (&str, u64, FeePer, bool)| Fee {
         id: FeeId::parse(id).expect("an id"),
         name: id.into(),
@@ -172,14 +188,25 @@ fn concert(id: &str, currency: Currency, is_free: bool) -> Concert {
         poster_url: None,
         currency,
         grades: PRICES.into_iter().map(priced).collect(),
-        price_types: ["adult", "youth"].into_iter().filter(|_| has_tariff).map(price_type).collect(),
+        price_types: types.map(price_type).collect(),
         fees: fees.into_iter().filter(|_| has_tariff).map(fee).collect(),
         cast: BTreeMap::new(),
     }
 }
 
-pub(crate) fn concerts() -> [Concert; 3] {
-    [concert("show", won(), false), concert("plain", won(), false), concert("gift", dollars(), true)]
+pub(crate) fn concerts() -> [Concert; SCHEDULES.len()] {
+    let gift = SCHEDULES.len() - 1;
+    [
+        concert(0, won(), false, false),
+        concert(1, won(), false, false),
+        play(false),
+        concert(gift, dollars(), true, false),
+    ]
+}
+
+/// Makes the concert of [`PLAY`], with a price type for children or without.
+pub(crate) fn play(children: bool) -> Concert {
+    concert(PLAY, won(), false, children)
 }
 
 /// Makes the first plan of a schedule.
@@ -236,7 +263,7 @@ pub(crate) fn changed(mut plan: Plan, change: DocChange, now: Timestamp) -> Plan
         }
         DocChange::NoRoom => plan.policy.queue = None,
         DocChange::Accessible(seconds) => plan.policy.accessible_release_at = seconds.map(at),
-        DocChange::Phases { opens, lasts, general, narrow } => {
+        DocChange::Phases { opens, lasts, general, narrow, limit } => {
             // The second follows at the instant at which the first closes.
             let mut opens_at = at(opens);
             let phase = |(number, id): (usize, &&str)| {
@@ -244,7 +271,7 @@ pub(crate) fn changed(mut plan: Plan, change: DocChange, now: Timestamp) -> Plan
                 let (id, grades) =
                     (phase_id(id), (narrow && number == 0).then(|| vec![grade("R"), grade("F")]));
                 let phase =
-                    Phase { id, name: String::new(), opens_at, closes_at, grades, seats_per_user_max: None };
+                    Phase { id, name: String::new(), opens_at, closes_at, grades, seats_per_user_max: limit };
                 opens_at = closes_at;
                 phase
             };
@@ -263,10 +290,11 @@ pub(crate) fn allotment_id(number: usize) -> AllotmentId {
     AllotmentId::parse(&format!("allotment-{}", number % ALLOTMENTS)).expect("an id")
 }
 
-/// Sets these seats aside.
+/// Sets these seats aside, and so many places of an area.
 pub(crate) fn allotment(
     number: usize,
     mut seats: Vec<Seat>,
+    (area, places): (Area, u32),
     release_at: Option<Timestamp>,
 ) -> AllotmentTerms {
     seats.sort_unstable();
@@ -275,8 +303,9 @@ pub(crate) fn allotment(
         name: "Sponsor".into(),
         reason: None,
         seats: seats.into(),
-        areas: [].into(),
+        areas: (places > 0).then_some(AsidePlaces { area, count: places }).into_iter().collect(),
         release_at,
+        life: 0,
     }
 }
 
@@ -295,10 +324,21 @@ pub(crate) fn code_terms(plan: CodePlan, now: Timestamp) -> CodeTerms {
         allotment: plan.allotment.map(allotment_id),
         discount: percent.or(off),
         grades: plan.grade.map(|number| [grade(PRICES[number % PRICES.len()].0)].into()),
-        price_types: None,
+        price_types: plan.youths.map(|youth| [type_name(youth).into()].into()),
         max_uses: plan.max_uses,
         max_seats: plan.max_seats,
         valid_from: plan.from.map(|seconds| now.plus(Seconds::new(seconds))),
         valid_until: plan.until.map(|seconds| now.plus(Seconds::new(seconds))),
+    }
+}
+
+/// Says how an order is paid, and why it costs what it does.
+pub(crate) fn order(method: usize, has_reason: bool) -> Order {
+    Order {
+        clerk: UserId::parse("clerk").expect("an id"),
+        method: OrderMethod::ALL[method % OrderMethod::ALL.len()],
+        reference: None,
+        name: Some("A guest".into()),
+        reason: has_reason.then(|| "a favour".into()),
     }
 }

@@ -5,9 +5,11 @@
 
 use std::sync::Arc;
 
-use onsale::domain::ids::ScheduleId;
+use onsale::domain::ids::{AllotmentId, ScheduleId, UserId};
+use onsale::domain::schedule::allotments::AllotmentTerms;
 use onsale::domain::schedule::codes::CodeTerms;
 use onsale::domain::schedule::policy::Phase;
+use onsale::domain::schedule::terms::PriceType;
 use onsale::domain::schedule::{
     Pick, Plan, Refusal, Reservation, ReservationStatus, Schedule, SeatStatus, Wish,
 };
@@ -16,9 +18,10 @@ use onsale::domain::venue::Seat;
 use onsale::engine::Engine;
 
 use crate::book::{Book, Op};
-use crate::calls::Call;
+use crate::calls::{Call, YOUTH};
 use crate::plan::{Moment, PLAY};
-use crate::selling::{has_grades, may_be_blocked, places_in};
+use crate::prepared::{is_of, share_of};
+use crate::selling::{has_grades, may_be_blocked, places_in, places_wished};
 use crate::{documents, words};
 
 /// What a schedule sells, to whom, over the whole of a time.
@@ -31,10 +34,21 @@ enum Regime<'a> {
 
 /// The time in which a refusal was decided.
 #[derive(Debug, Clone, Copy)]
-struct Span {
-    since: u64,
-    now: u64,
+pub(crate) struct Span {
+    pub(crate) since: u64,
+    pub(crate) now: u64,
 }
+
+/// What a request takes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Everyones,
+    /// An allotment alone; none, where it isn't known that it stood all the time.
+    Allotment(Option<Arc<AllotmentTerms>>),
+}
+
+/// Which promise a refusal breaks, and why.
+pub(crate) type Lie = (&'static str, &'static str);
 
 impl Book {
     /// Tells whether a schedule's id may be another schedule's by now.
@@ -50,9 +64,14 @@ impl Book {
     }
 
     /// Returns the plan that stands, where it was known before an instant.
-    fn plan_known(&self, id: &ScheduleId, before: u64) -> Option<&Plan> {
+    pub(crate) fn plan_known(&self, id: &ScheduleId, before: u64) -> Option<&Plan> {
         let wanted = self.wanted.get(id)?;
         wanted.plan.as_ref().filter(|_| wanted.since < before)
+    }
+
+    /// Returns the plan that stood at an instant; where it isn't known, all that may have.
+    pub(crate) fn plans_at(&self, id: &ScheduleId, at: u64) -> Vec<&Plan> {
+        self.plan_known(id, at).map_or_else(|| self.plans_ever(id).collect(), |plan| vec![plan])
     }
 
     /// Returns the next of a schedule's moments, after an instant.
@@ -85,15 +104,18 @@ impl Book {
     }
 
     /// A hold that was made could be, at its instant. It is looked at when it is first seen.
-    pub(crate) fn check_when(&mut self, id: &ScheduleId, kept: &Reservation) {
+    pub(crate) fn check_when(&mut self, schedule: &Schedule, kept: &Reservation) {
+        let id = schedule.id();
         let Some(wish) = self.wish_of(kept).cloned() else { return };
         if self.is_remade(id) {
             return;
         }
+        if kept.order().is_some() {
+            return self.check_sold(schedule, kept);
+        }
         let at = kept.created_at;
         let exchanged = self.exchanges_of(kept).next().is_some();
-        let known = self.plan_known(id, at.as_millis());
-        let plans: Vec<&Plan> = known.map_or_else(|| self.plans_ever(id).collect(), |plan| vec![plan]);
+        let plans = self.plans_at(id, at.as_millis());
 
         let codes: Option<Vec<Arc<CodeTerms>>> =
             wish.code.as_deref().map(|code| match self.code_known(id, code) {
@@ -117,17 +139,60 @@ impl Book {
             let open = phase.opens_at <= at && at < phase.closes_at;
             open && (exchanged || has_grades(phase.grades.as_deref(), grades.iter().copied()))
         };
-        let in_phase = |plan: &Plan| {
-            let mut open = plan.policy.phases.iter().filter(|phase| sells(phase));
-            open.any(|phase| some_code(&|terms| terms.phases.contains(&phase.id)))
+        let had = self.least_had(schedule, kept) + places_wished(&wish);
+        let may_be = |fits: &dyn Fn(u32) -> bool| {
+            plans.iter().filter(|plan| at < plan.closes_at()).any(|plan| {
+                let max = plan.policy.seats_per_user_max;
+                let mut open = plan.policy.phases.iter().filter(|phase| sells(phase));
+                let in_phase = open.any(|phase| {
+                    fits(phase.seats_per_user_max.unwrap_or(max))
+                        && some_code(&|terms| terms.phases.contains(&phase.id))
+                });
+                general && fits(max) || in_phase
+            })
         };
 
-        let right = plans.iter().any(|plan| at < plan.closes_at() && (general || in_phase(plan)));
+        let (for_sale, within) = (may_be(&|_| true), may_be(&|max| had <= max));
         let text = format!(
-            "by the plans {:?}, with the code {codes:?}",
+            "by the plans {:?}, with the code {codes:?}; its user has {had} places then",
             plans.iter().map(|plan| words::phases(plan)).collect::<Vec<_>>()
         );
-        self.check("A1 not-for-sale", right, || format!("{kept:?} of {id} was made at {at}, {text}"));
+        let text = || format!("{kept:?} of {id} was made at {at}, {text}");
+        self.check("A1 not-for-sale", for_sale, text);
+        self.check("A1 over-limit", within, text);
+    }
+
+    /// Returns how many places a reservation's user had when it was made, at the least.
+    fn least_had(&self, schedule: &Schedule, kept: &Reservation) -> u32 {
+        let at = kept.created_at;
+        let lived = |other: &&Reservation| match other.status {
+            ReservationStatus::Held | ReservationStatus::Paying => true,
+            // It may have expired before, and been confirmed then.
+            ReservationStatus::Confirmed | ReservationStatus::Cancelled => {
+                other.confirmed_at.is_some_and(|confirmed| confirmed <= at)
+                    && other.ended_at.is_none_or(|ended| ended > at)
+            }
+            ReservationStatus::Released | ReservationStatus::Expired => {
+                other.ended_at.is_some_and(|ended| ended > at)
+            }
+        };
+        let others = schedule.reservations().filter(|other| other.number.0 < kept.number.0);
+        let others = others.filter(|other| other.user == kept.user).filter(lived);
+        others.filter_map(|other| self.places_ever(other).min()).sum()
+    }
+
+    /// Returns how many places a user may have had at an instant of a time, at the most.
+    fn most_had(&self, schedule: &Schedule, user: &UserId, span: Span) -> u32 {
+        let kept = schedule.reservations().filter(|kept| may_have_lived(kept, span));
+        let its = self.gone(schedule).chain(kept).filter(|kept| kept.user.as_ref() == Some(user));
+        its.filter_map(|kept| self.places_ever(kept).max()).sum()
+    }
+
+    /// Returns what was forgotten, as it was last seen.
+    fn gone(&self, schedule: &Schedule) -> impl Iterator<Item = &Reservation> {
+        let seen = self.schedules.get(&schedule.number().0);
+        let gone = seen.into_iter().flat_map(|seen| seen.reservations.values()).filter(|seen| seen.gone);
+        gone.map(|seen| &seen.kept)
     }
 
     /// Tells whether an administrator may have opened a sale.
@@ -168,16 +233,23 @@ impl Book {
         }
     }
 
-    /// A hold that was refused could not be made, at some instant between the request and the refusal.
+    /// A hold or an order that was refused could not be made, at some instant between the request and the refusal.
     pub(crate) fn check_refusal(&mut self, engine: &Engine, asked: &Op, refusal: &Refusal, now: u64) {
-        let Call::Hold { schedule: id, wish, .. } = &asked.call else { return };
+        let (Call::Hold { schedule: id, wish, .. } | Call::Order { schedule: id, wish, .. }) = &asked.call
+        else {
+            return;
+        };
         let Some(entry) = engine.schedule(id) else { return };
         if self.is_remade(id) {
             return;
         }
         // Which attempt is answered isn't known: at the earliest, the first.
         let span = Span { since: asked.nonces.iter().map(|(_, at)| *at).min().unwrap_or(now), now };
-        let lie = self.lie_of(&entry.read(), wish, refusal, span);
+        let lie = if let Call::Order { sale, .. } = &asked.call {
+            self.lie_of_office(&entry.read(), (wish, sale), refusal, span)
+        } else {
+            self.lie_of(&entry.read(), asked.call.user(), wish, refusal, span)
+        };
         if let Some((promise, why)) = lie {
             let codes = wish.code.as_deref().and_then(|code| self.code_known(id, code));
             let plan = self.plan_known(id, span.since).map(words::phases);
@@ -192,10 +264,11 @@ impl Book {
     fn lie_of(
         &self,
         schedule: &Schedule,
+        user: Option<&UserId>,
         wish: &Wish,
         refusal: &Refusal,
         span: Span,
-    ) -> Option<(&'static str, &'static str)> {
+    ) -> Option<Lie> {
         let id = schedule.id();
         if *refusal == Refusal::NotOpen && self.is_on_sale(id, span) {
             return Some(("A1 refused-open", "it is on sale"));
@@ -215,19 +288,93 @@ impl Book {
         {
             return Some(("A1 accessible-late", "they are everyone's, or such seats were asked for"));
         }
-        if let Refusal::SeatsUnavailable { seats } = refusal
-            && seats.iter().any(|seat| self.is_given_out(schedule, wish, *seat, span))
+        if let (Refusal::SeatLimitExceeded { max }, Some(user)) = (refusal, user)
+            && self.may_have_more(schedule, user, wish, *max, span)
         {
-            return Some(("A1 release-late", "an allotment was released by then, or is this code's"));
+            return Some(("A1 refused-limit", "its user may have as many"));
         }
-        // A code of an allotment takes from that alone, which has seats and no places.
+        self.lie_about_places(schedule, wish, &self.source_of(id, wish, span), refusal, span)
+    }
+
+    /// Returns what is wrong with what a refusal says of places, if anything is.
+    pub(crate) fn lie_about_places(
+        &self,
+        schedule: &Schedule,
+        wish: &Wish,
+        source: &Source,
+        refusal: &Refusal,
+        span: Span,
+    ) -> Option<Lie> {
+        if let Refusal::SeatsUnavailable { seats } = refusal {
+            if seats.iter().any(|seat| self.was_nobodys(schedule, source, *seat)) {
+                return Some(("V1 refusal-untrue", "nobody had one of them"));
+            }
+            if seats.iter().any(|seat| self.is_given_out(schedule, source, *seat, span)) {
+                return Some((
+                    "A1 release-late",
+                    "an allotment was released by then, or is what it takes from",
+                ));
+            }
+        }
+        // What is left for the best places is told without those that are named.
         if let Refusal::NotEnoughPlaces { areas } = refusal
-            && !self.may_open_allotment(id, wish)
-            && areas.iter().any(|(area, left)| self.is_miscounted(schedule, area.index(), *left, span))
+            && !matches!(wish.pick, Pick::Best(_))
+            && areas
+                .iter()
+                .any(|(area, left)| self.is_miscounted(schedule, source, area.index(), *left, span))
         {
             return Some(("V1 area-untrue", "that isn't what everyone saw an area to have left"));
         }
         None
+    }
+
+    /// Returns what a hold takes from.
+    fn source_of(&self, id: &ScheduleId, wish: &Wish, span: Span) -> Source {
+        if !self.may_open_allotment(id, wish) {
+            return Source::Everyones;
+        }
+        let known = wish.code.as_deref().and_then(|code| self.code_known(id, code));
+        let terms = known.filter(|(_, since)| *since < span.since).and_then(|(terms, _)| terms);
+        Source::Allotment(terms.and_then(|terms| self.standing(id, terms.allotment.as_ref()?, span)))
+    }
+
+    /// Returns an allotment that stood over the whole of a time.
+    pub(crate) fn standing(
+        &self,
+        id: &ScheduleId,
+        allotment: &AllotmentId,
+        span: Span,
+    ) -> Option<Arc<AllotmentTerms>> {
+        let (terms, since) = self.allotment_known(id, allotment)?;
+        let stands = |terms: &Arc<AllotmentTerms>| {
+            since < span.since && terms.release_at.is_none_or(|at| span.now < at.as_millis())
+        };
+        terms.filter(stands)
+    }
+
+    /// Tells whether a limit is another than the one that a user has over the whole of a time, or leaves room for what is wished.
+    fn may_have_more(&self, schedule: &Schedule, user: &UserId, wish: &Wish, max: u32, span: Span) -> bool {
+        let id = schedule.id();
+        let general = self.plan_known(id, span.since).map(|plan| plan.policy.seats_per_user_max);
+        let limit = match self.regime(id, span) {
+            Some(Regime::Phase(phase)) => phase.seats_per_user_max.or(general),
+            Some(Regime::General) => general,
+            Some(Regime::Shut) | None => None,
+        };
+        limit.is_some_and(|limit| limit != max)
+            || self.most_had(schedule, user, span) + places_wished(wish) <= max
+    }
+
+    /// Tells whether a seat that was refused as taken was nobody's, now or ever (V1).
+    fn was_nobodys(&self, schedule: &Schedule, source: &Source, seat: Seat) -> bool {
+        let had = schedule.statuses()[seat.index()] != SeatStatus::Available
+            || schedule.reservations().any(|kept| kept.seats.contains(&seat));
+        // A block leaves no trace once it is lifted, nor does an exchange, nor an allotment; and from one no other seats are taken.
+        let lifted = |call: &Call| matches!(call, Call::Block { free: true, .. } | Call::Exchange { .. });
+        let may_be = matches!(source, Source::Allotment(_))
+            || self.ever_asked(lifted)
+            || self.allotments_ever(schedule.id()).any(|terms| terms.seats.contains(&seat));
+        !had && !may_be
     }
 
     /// Tells whether a wish may take from an allotment, and from nothing else.
@@ -261,11 +408,17 @@ impl Book {
         let grades = self.grades_wished(wish);
         let for_grades = has_grades(terms.grades.as_deref(), grades.iter().copied())
             && has_grades(of_phase, grades.iter().copied());
-        let opens = terms.allotment.as_ref().is_none_or(|allotment| {
-            let Some((Some(allotment), known)) = self.allotment_known(id, allotment) else { return false };
-            known < since && allotment.release_at.is_none_or(|at| now < at.as_millis())
-        });
-        known < since && valid && for_grades && opens
+        let opens =
+            terms.allotment.as_ref().is_none_or(|allotment| self.standing(id, allotment, span).is_some());
+        let named = |of: &PriceType| {
+            let name = documents::type_name(*of == YOUTH);
+            terms.price_types.as_ref().is_none_or(|named| named.iter().any(|named| **named == *name))
+        };
+        let of_areas = wish.areas.iter().map(|places| places.price_type);
+        // Where none are named, all are adults.
+        let unnamed = wish.price_types.is_empty().then_some(PriceType::DEFAULT);
+        let for_types = wish.price_types.iter().copied().chain(of_areas).chain(unnamed).all(|of| named(&of));
+        known < since && valid && for_grades && for_types && opens
     }
 
     /// Returns the grades that a wish names by its seats and areas.
@@ -283,9 +436,7 @@ impl Book {
             return false;
         }
 
-        let seen = self.schedules.get(&schedule.number().0);
-        let gone = seen.into_iter().flat_map(|seen| seen.reservations.values()).filter(|seen| seen.gone);
-        let gone = gone.map(|seen| &seen.kept).filter(|kept| kept.status != ReservationStatus::Released);
+        let gone = self.gone(schedule).filter(|kept| kept.status != ReservationStatus::Released);
         // What was paid for has used it for good.
         let kept = schedule
             .reservations()
@@ -305,7 +456,7 @@ impl Book {
     }
 
     /// Tells whether a seat was refused as taken that nobody had, as far as allotments go.
-    fn is_given_out(&self, schedule: &Schedule, wish: &Wish, seat: Seat, span: Span) -> bool {
+    fn is_given_out(&self, schedule: &Schedule, source: &Source, seat: Seat, span: Span) -> bool {
         let id = schedule.id();
         let set_aside =
             schedule.statuses()[seat.index()] == SeatStatus::Blocked && !may_be_blocked(self, id, seat);
@@ -314,35 +465,51 @@ impl Book {
             return false;
         }
 
-        if !self.may_open_allotment(id, wish) {
-            let mut others = self.allotments_ever(id).filter(|terms| terms.seats.contains(&seat));
-            return !others.any(|terms| terms.release_at.is_none_or(|at| span.since < at.as_millis()));
+        match source {
+            Source::Everyones => {
+                let mut others = self.allotments_ever(id).filter(|terms| terms.seats.contains(&seat));
+                !others.any(|terms| terms.release_at.is_none_or(|at| span.since < at.as_millis()))
+            }
+            Source::Allotment(standing) => standing.as_ref().is_some_and(|terms| terms.seats.contains(&seat)),
         }
-
-        // What a code of an allotment takes is left in it, as long as that stands.
-        let known = wish.code.as_deref().and_then(|code| self.code_known(id, code));
-        let Some((Some(terms), since)) = known else { return false };
-        let allotment = terms.allotment.as_ref().and_then(|allotment| self.allotment_known(id, allotment));
-        let Some((Some(allotment), aside_since)) = allotment else { return false };
-        let stands = allotment.release_at.is_none_or(|at| span.now < at.as_millis());
-        since < span.since && aside_since < span.since && stands && allotment.seats.contains(&seat)
     }
 
     /// Tells whether an area was told to have so many places left, and had others over the whole of a time.
-    fn is_miscounted(&self, schedule: &Schedule, area: usize, left: u32, span: Span) -> bool {
+    fn is_miscounted(
+        &self,
+        schedule: &Schedule,
+        source: &Source,
+        area: usize,
+        left: u32,
+        span: Span,
+    ) -> bool {
         let id = schedule.id();
+        let of = match source {
+            Source::Everyones => None,
+            Source::Allotment(Some(terms)) => Some(terms),
+            Source::Allotment(None) => return false,
+        };
         if self.exchanged_in(id, span) {
             return false;
         }
 
-        let kept = schedule.reservations().filter(|kept| may_have_lived(kept, span));
+        let its = |kept: &&Reservation| of.is_none_or(|terms| is_of(schedule, kept, terms));
+        let kept = schedule.reservations().filter(its).filter(|kept| may_have_lived(kept, span));
         let most: u32 = kept.map(|kept| places_in(kept, area)).sum();
         let lived = |kept: &&Reservation| kept.status.is_live() && kept.created_at.as_millis() < span.since;
-        let lived =
-            schedule.reservations().filter(lived).filter(|kept| kept.status != ReservationStatus::Confirmed);
+        // What is confirmed may have expired before.
+        let surely =
+            |kept: &&Reservation| kept.status != ReservationStatus::Confirmed || kept.order().is_some();
+        let lived = schedule.reservations().filter(its).filter(lived).filter(surely);
         let least: u32 = lived.map(|kept| places_in(kept, area)).sum();
-        let capacity = self.setup.areas[area];
-        left + most < capacity || left + least > capacity
+
+        // What is set aside is nobody's to have, as far as it is left.
+        let aside = |terms: &Arc<AllotmentTerms>| {
+            share_of(terms, area) > 0 && terms.release_at.is_none_or(|at| span.since < at.as_millis())
+        };
+        let may_be_fewer = of.is_none() && self.allotments_ever(id).any(aside);
+        let capacity = of.map_or(self.setup.areas[area], |terms| share_of(terms, area));
+        !may_be_fewer && left + most < capacity || left + least > capacity
     }
 
     /// Tells whether anything of a schedule may have been exchanged in a time: that leaves no trace of what a hold had before. Whatever was

@@ -34,11 +34,13 @@
 //! The model shares no code with the engine. It rests on two rules: what is acknowledged is visible at that moment, and what was
 //! ever visible never unhappens, in this life or a later one. Each attempt of a request carries a random part of its own, so that
 //! the model knows which attempts had an effect. The promises have the numbers of the design: S1–S5, M1–M3, Q1, Q2, I1, R1, V1,
-//! E1, A1, B1; [`checks`], [`book`], [`selling`], [`door`], [`shadow`] and [`settle`] name each check (`M3 refund-stuck`).
+//! E1, A1, B1; [`checks`], [`book`], [`selling`], [`door`], [`office`], [`shadow`] and [`settle`] name each check (`M3 refund-stuck`).
 //!
 //! What a theatre sells ([`theatre`] asks for it) is counted anew from the reservations that are seen ([`selling`]). Who may buy, and when,
-//! is asked of the instant at which a hold was decided, or of the time in which a refusal was ([`door`]). Codes, allotments and plans are
-//! known from requests and answers; where one came to an unknown end, nothing is known until somebody is answered again.
+//! is asked of the instant at which a hold was decided, or of the time in which a refusal was ([`door`]); what a clerk sells, of the order
+//! ([`office`]). Codes, allotments and plans are known from requests and answers; where one came to an unknown end, nothing is known until
+//! somebody is answered again ([`prepared`]). Clients name price types, as at the routes: which place these have in a concert's list may
+//! change up to the first sale.
 //!
 //! # Why a seed is the same run each time
 //!
@@ -67,8 +69,10 @@ mod documents;
 mod door;
 mod gateway;
 mod motifs;
+mod office;
 mod panics;
 mod plan;
+mod prepared;
 mod resolve;
 mod runner;
 mod selling;

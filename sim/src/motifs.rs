@@ -140,15 +140,29 @@ pub(crate) fn basket(dice: &mut Dice) -> Basket {
         area: dice.pick(),
         code,
         accessible: dice.percent(15),
-        youths: if dice.percent(25) { u8::try_from(dice.below(256)).expect("a byte") } else { 0 },
+        youths: youths(dice, 25),
+        drops: false,
     }
+}
+
+/// Now and then some of the places are a youth's.
+pub(crate) fn youths(dice: &mut Dice, percent: u64) -> u8 {
+    if dice.percent(percent) { u8::try_from(dice.below(256)).expect("a byte") } else { 0 }
 }
 
 /// Something small, anywhere.
 fn noise(dice: &mut Dice, setup: &Setup) -> Step {
     let (user, schedule) = (user(dice, setup), schedule(dice));
-    match dice.below(41) {
+    match dice.below(44) {
         40 => Step::FailActor(schedule),
+        41..=42 => {
+            let asked = theatre::order(dice, setup, schedule);
+            ask(dice, asked)
+        }
+        43 => {
+            let asked = theatre::cancel_order(dice);
+            ask(dice, asked)
+        }
         0..=5 => Step::Pass(dice.between(1, 2_000)),
         6..=7 => Step::Pass(dice.between(2_000, 6 * MINUTE)),
         8 => Step::Jump(dice.between(1, HOUR)),
@@ -180,7 +194,8 @@ fn noise(dice: &mut Dice, setup: &Setup) -> Step {
         29..=30 => {
             let (pick, basket) = (dice.pick(), basket(dice));
             // An exchange names what it wants, and keeps its code as a rule.
-            let basket = Basket { best: false, code: CodePick::None, ..basket };
+            let drops = dice.percent(20);
+            let basket = Basket { best: false, code: CodePick::None, drops, ..basket };
             ask(dice, Ask::Exchange { user, pick, basket })
         }
         31 => ask(dice, Ask::Close { schedule }),
@@ -200,8 +215,8 @@ fn noise(dice: &mut Dice, setup: &Setup) -> Step {
 }
 
 fn motif(dice: &mut Dice, setup: &Setup) -> Vec<Step> {
-    match dice.below(52) {
-        34..=51 => theatre::motif(dice, setup),
+    match dice.below(58) {
+        34..=57 => theatre::motif(dice, setup),
         0..=3 => balance_purchase(dice, setup),
         4..=8 => card_purchase(dice, setup),
         9..=10 => shop_without_money(dice, setup),

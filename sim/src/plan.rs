@@ -70,6 +70,8 @@ pub(crate) enum DocChange {
         lasts: u32,
         general: Option<u32>,
         narrow: bool,
+        /// How many seats a user may have in one of them; as in the general sale, where it doesn't say.
+        limit: Option<u32>,
     },
     /// Accessible seats are everyone's so many seconds from now; never, where there are none.
     Accessible(Option<i64>),
@@ -99,6 +101,8 @@ pub(crate) struct Basket {
     pub(crate) accessible: bool,
     /// Which of the seats are a youth's, bit by bit; the highest bit says so of the places.
     pub(crate) youths: u8,
+    /// Whether an exchange lets go of the code that its hold has.
+    pub(crate) drops: bool,
 }
 
 /// What a code is to be, by small numbers.
@@ -112,11 +116,33 @@ pub(crate) struct CodePlan {
     /// Else so much a seat.
     pub(crate) off: u64,
     pub(crate) grade: Option<usize>,
+    /// For youths alone, or for adults alone.
+    pub(crate) youths: Option<bool>,
     pub(crate) max_uses: Option<u32>,
     pub(crate) max_seats: Option<u32>,
     /// From so many seconds from now on, and until then.
     pub(crate) from: Option<u32>,
     pub(crate) until: Option<u32>,
+}
+
+/// How an order of the box office is paid, and what it takes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SalePlan {
+    pub(crate) method: usize,
+    pub(crate) allotment: Option<usize>,
+    /// Instead of the sum of its prices.
+    pub(crate) amount: Option<u64>,
+    /// Whether it says why.
+    pub(crate) reason: bool,
+}
+
+/// Who cancels an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Canceller {
+    Clerk,
+    Admin,
+    /// Its user, if it has one.
+    Owner,
 }
 
 /// An instant at which time alone changes something.
@@ -151,6 +177,19 @@ pub(crate) enum Ask {
         pick: usize,
         paid: bool,
         admin: bool,
+    },
+    /// At the box office, for a user or for nobody.
+    Order {
+        user: Option<usize>,
+        schedule: usize,
+        basket: Basket,
+        sale: SalePlan,
+    },
+    /// Of an order, or (as a clerk may not) of anything that was sold.
+    CancelOrder {
+        pick: usize,
+        by: Canceller,
+        any: bool,
     },
     Pay {
         user: usize,
@@ -193,6 +232,10 @@ pub(crate) enum Ask {
     Import {
         change: DocChange,
     },
+    /// Gives the concert of [`PLAY`] a price type more, in the middle of the list, or takes it away.
+    Reprice {
+        children: bool,
+    },
     Open {
         schedule: usize,
     },
@@ -225,12 +268,13 @@ pub(crate) enum Ask {
         schedule: usize,
         code: CodePick,
     },
-    /// Sets an allotment of seats, from this one on, which is released so many milliseconds from now, or never.
+    /// Sets an allotment of seats, from this one on, and of places of an area, which is released so many milliseconds from now, or never.
     SetAside {
         schedule: usize,
         number: usize,
         first: usize,
         seats: u64,
+        places: u32,
         release: Option<u64>,
     },
     /// Releases an allotment.

@@ -7,7 +7,7 @@ use onsale::domain::keys::KeyUse;
 use onsale::domain::money::Money;
 use onsale::domain::payments::{Payment, State};
 use onsale::domain::schedule::terms::{AreaWish, PriceType};
-use onsale::domain::schedule::{Pick, Plan, ReservationRef, ReservationStatus, Wish};
+use onsale::domain::schedule::{Caller, Pick, Plan, Reservation, ReservationRef, ReservationStatus, Wish};
 use onsale::domain::time::Timestamp;
 use onsale::domain::users::{Email, PasswordHash, Profile, UserName, UserStatus};
 use onsale::domain::venue::{Area, Seat};
@@ -16,10 +16,10 @@ use onsale::engine::Pass;
 use onsale::gateway::{OrderId, PaymentKey};
 
 use crate::book::Book;
-use crate::calls::Call;
+use crate::calls::{Call, Sale, YOUTH};
 use crate::dice::{Dice, Trace};
 use crate::documents;
-use crate::plan::{self, Ask, Basket, CodePick, DocChange, SCHEDULES, USERS};
+use crate::plan::{self, Ask, Basket, Canceller, CodePick, DocChange, SCHEDULES, USERS};
 use crate::world::{Living, World};
 
 /// Finds or makes the request that a step asks for; none, where there is nothing that it could be about.
@@ -86,8 +86,11 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
             let (schedule, reservation) = reservation_of(living, &book, who, pick, |status| {
                 status == if paid { ReservationStatus::Confirmed } else { ReservationStatus::Held }
             })?;
-            Call::Release { user: user(who), admin, schedule, reservation }
+            let caller = if admin { Caller::Admin } else { Caller::User(user(who)) };
+            Call::Release { caller, schedule, reservation }
         }
+        Ask::Order { .. } | Ask::CancelOrder { .. } => at_box_office(world, living, &book, ask)?,
+        Ask::Reprice { children } => Call::Reprice { concert: Box::new(documents::play(children)) },
         Ask::Pay { user: who, pick, card } => {
             let (schedule, reservation) =
                 reservation_of(living, &book, who, pick, |status| status == ReservationStatus::Held)?;
@@ -161,6 +164,31 @@ fn call(world: &World, living: &Living, ask: Ask) -> Option<Call> {
     })
 }
 
+/// Makes what a clerk asks, or who cancels what a clerk sold.
+fn at_box_office(world: &World, living: &Living, book: &Book, ask: Ask) -> Option<Call> {
+    if let Ask::Order { user: who, schedule, basket, sale } = ask {
+        let schedule = documents::schedule_id(schedule);
+        let wish = wish(world, book, &schedule, Basket { code: CodePick::None, ..basket });
+        let sale = Sale {
+            user: who.map(user),
+            allotment: sale.allotment.map(documents::allotment_id),
+            amount: sale.amount.and_then(Money::new),
+            order: documents::order(sale.method, sale.reason),
+        };
+        return Some(Call::Order { schedule, wish, sale: Box::new(sale) });
+    }
+    let Ask::CancelOrder { pick, by, any } = ask else { return None };
+    let sold =
+        |kept: &Reservation| kept.status == ReservationStatus::Confirmed && (any || kept.order().is_some());
+    let (schedule, reservation, owner) = picked(living, book, pick, sold)?;
+    let caller = match by {
+        Canceller::Clerk => Caller::Clerk,
+        Canceller::Admin => Caller::Admin,
+        Canceller::Owner => Caller::User(owner?),
+    };
+    Some(Call::Release { caller, schedule, reservation })
+}
+
 /// Makes what an administrator asks to prepare a sale.
 fn prepare(world: &World, book: &Book, ask: Ask, now: Timestamp) -> Option<Call> {
     if let Ask::PutCode { schedule, code, terms } = ask {
@@ -178,10 +206,11 @@ fn prepare(world: &World, book: &Book, ask: Ask, now: Timestamp) -> Option<Call>
         let code = code_of(book, &schedule, code)?;
         return Some(Call::EndCode { schedule, code });
     }
-    if let Ask::SetAside { schedule, number, first, seats, release } = ask {
+    if let Ask::SetAside { schedule, number, first, seats, places, release } = ask {
         let seats = some_seats(world, first, seats).to_vec();
+        let places = (some_area(world, first), places);
         let release_at = release.map(|millis| Timestamp::from_millis(now.as_millis() + millis));
-        let terms = Arc::new(documents::allotment(number, seats, release_at));
+        let terms = Arc::new(documents::allotment(number, seats, places, release_at));
         return Some(Call::SetAside { schedule: documents::schedule_id(schedule), terms });
     }
     if let Ask::GiveBack { schedule, number } = ask {
@@ -214,16 +243,17 @@ fn wish(world: &World, book: &Book, id: &ScheduleId, basket: Basket) -> Wish {
     } else {
         Wish::seats(some_seats(world, basket.first, basket.seats))
     };
-    let area = u16::try_from(basket.area % world.plan.setup.areas.len()).expect("small");
     let youth = |bit: u32| documents::has_tariff(id) && (basket.youths >> bit) & 1 == 1;
-    let price_type = |youth: bool| PriceType(u8::from(youth));
-    let places = AreaWish { area: Area(area), count: basket.places, price_type: price_type(youth(7)) };
+    let price_type = |youth: bool| if youth { YOUTH } else { PriceType::DEFAULT };
+    let area = some_area(world, basket.area);
+    let places = AreaWish { area, count: basket.places, price_type: price_type(youth(7)) };
     let seats: Vec<PriceType> = (0..plain.pick.count()).map(|bit| price_type(youth(bit))).collect();
     Wish {
-        price_types: if seats.contains(&price_type(true)) { seats.into() } else { Box::default() },
+        price_types: if seats.contains(&YOUTH) { seats.into() } else { Box::default() },
         areas: (basket.places > 0).then_some(places).into_iter().collect(),
         code: code_of(book, id, basket.code).map(Into::into),
         accessible: basket.accessible,
+        drops_code: basket.drops,
         ..plain
     }
 }
@@ -238,6 +268,10 @@ fn code_of(book: &Book, id: &ScheduleId, code: CodePick) -> Option<String> {
             told.get(pick % told.len().max(1)).cloned()
         }
     }
+}
+
+fn some_area(world: &World, pick: usize) -> Area {
+    Area(u16::try_from(pick % world.plan.setup.areas.len()).expect("small"))
 }
 
 fn some_seats(world: &World, first: usize, count: u64) -> Arc<[Seat]> {
@@ -256,21 +290,32 @@ fn reservation_of(
     fits: impl Fn(ReservationStatus) -> bool,
 ) -> Option<(ScheduleId, ReservationRef)> {
     let user = user(who);
+    let its = |kept: &Reservation| kept.user.as_ref() == Some(&user) && fits(kept.status);
+    picked(living, book, pick, its).map(|(schedule, reservation, _)| (schedule, reservation))
+}
+
+/// Finds reservations, the newest first, and picks one, with whose it is.
+fn picked(
+    living: &Living,
+    book: &Book,
+    pick: usize,
+    fits: impl Fn(&Reservation) -> bool,
+) -> Option<(ScheduleId, ReservationRef, Option<UserId>)> {
     let mut found = Vec::new();
     for (number, seen) in &book.schedules {
         for seen in seen.reservations.values() {
             let kept = &seen.kept;
-            if !seen.gone && kept.user.as_ref() == Some(&user) && fits(kept.status) {
+            if !seen.gone && fits(kept) {
                 let number = ScheduleNumber(*number);
                 let id = ReservationId { schedule: number, number: kept.number, nonce: kept.nonce };
-                found.push((std::cmp::Reverse(kept.created_at), id));
+                found.push((std::cmp::Reverse(kept.created_at), id, kept.user.clone()));
             }
         }
     }
-    found.sort_unstable_by_key(|(at, id)| (*at, id.schedule, id.number));
-    let (_, id) = found.get(pick % found.len().max(1))?;
+    found.sort_unstable_by_key(|(at, id, _)| (*at, id.schedule, id.number));
+    let (_, id, owner) = found.get(pick % found.len().max(1))?;
     let schedule = living.engine.schedule_by_number(id.schedule)?.id().clone();
-    Some((schedule, ReservationRef { number: id.number, nonce: id.nonce }))
+    Some((schedule, ReservationRef { number: id.number, nonce: id.nonce }, owner.clone()))
 }
 
 fn payments_of(book: &Book, who: usize, fits: impl Fn(State) -> bool) -> Vec<Payment> {

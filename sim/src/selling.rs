@@ -1,211 +1,46 @@
 //! What a theatre sells besides plain seats, as the model counts it: places of areas, uses of codes, seats of allotments, amounts.
 //!
-//! Each count here is made anew from the reservations that are seen; what codes and allotments are is known from what administrators
-//! asked and were answered. Who may buy, and when, is [`crate::door`]'s.
+//! Each count here is made anew from the reservations that are seen. What codes and allotments are is [`crate::prepared`]'s to know; who may
+//! buy, and when, is [`crate::door`]'s, and what the box office sells [`crate::office`]'s.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "most calls have nothing to do with codes and allotments"
 )]
 
+use core::iter;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use onsale::domain::ids::{AllotmentId, GradeName, ScheduleId};
 use onsale::domain::schedule::allotments::AllotmentTerms;
-use onsale::domain::schedule::codes::{AccessCode, CodeTerms, Discount};
+use onsale::domain::schedule::codes::{CodeTerms, Discount};
 use onsale::domain::schedule::terms::{LineKind, PriceType};
 use onsale::domain::schedule::{Pick, Reservation, ReservationStatus, Schedule, SeatStatus, Wish};
 use onsale::domain::time::Timestamp;
 use onsale::domain::venue::Seat;
-use onsale::engine::Engine;
 
-use crate::book::{Book, KEY_LIFE, Latest, Op, SeenSchedule, asked_for};
-use crate::calls::Call;
+use crate::book::{Book, KEY_LIFE, Op, SeenSchedule, asked_for};
+use crate::calls::{Call, YOUTH};
 use crate::documents;
-
-/// The price type of a youth.
-const YOUTH: PriceType = PriceType(1);
-
-/// What an administrator prepared, as far as it is known; nothing where requests are under way, or came to an unknown end.
-#[derive(Debug, Clone)]
-pub(crate) struct Prepared<T> {
-    asking: Latest,
-    /// What stands, if anything does, and since when that is known.
-    known: Option<(Option<T>, u64)>,
-}
-
-impl<T> Default for Prepared<T> {
-    fn default() -> Self {
-        // Before anyone asked, there is nothing.
-        Self { asking: Latest::default(), known: Some((None, 0)) }
-    }
-}
-
-impl<T> Prepared<T> {
-    fn send(&mut self, op: usize, first: bool) {
-        self.asking.send(op, first);
-        self.known = None;
-    }
-
-    fn settle(&mut self, op: usize, stands: Option<T>, now: u64) {
-        if self.asking.is(op) {
-            self.known = Some((stands, now));
-        }
-    }
-}
-
-/// A code that was generated, as its administrator was told.
-#[derive(Debug, Clone)]
-struct Told {
-    code: String,
-    terms: Arc<CodeTerms>,
-    since: u64,
-}
-
-/// What administrators prepared.
-#[derive(Debug, Default)]
-pub(crate) struct Theatre {
-    codes: BTreeMap<(ScheduleId, String), Prepared<Arc<CodeTerms>>>,
-    allotments: BTreeMap<(ScheduleId, AllotmentId), Prepared<Arc<AllotmentTerms>>>,
-    generated: BTreeMap<ScheduleId, Vec<Told>>,
-}
+use crate::office;
+use crate::prepared::{share_of, taken_from};
 
 impl Book {
-    /// Notes that a request is being sent that prepares something.
-    pub(crate) fn send_prepared(&mut self, op: usize, first: bool, call: &Call) {
-        let theatre = &mut self.theatre;
-        if let Call::PutCode { schedule, code, .. } | Call::EndCode { schedule, code } = call {
-            let key = (schedule.clone(), code.clone());
-            theatre.codes.entry(key).or_default().send(op, first);
-        }
-        if let Call::SetAside { schedule, terms } = call {
-            let key = (schedule.clone(), terms.id.clone());
-            theatre.allotments.entry(key).or_default().send(op, first);
-        }
-        if let Call::GiveBack { schedule, id } = call {
-            theatre.allotments.entry((schedule.clone(), id.clone())).or_default().send(op, first);
-        }
-    }
-
-    /// What was acknowledged last stands.
-    pub(crate) fn settle_prepared(&mut self, op: usize, call: &Call, now: u64) {
-        let theatre = &mut self.theatre;
-        if let Call::PutCode { schedule, code, terms } = call
-            && let Some(kept) = theatre.codes.get_mut(&(schedule.clone(), code.clone()))
-        {
-            kept.settle(op, Some(Arc::clone(terms)), now);
-        }
-        if let Call::EndCode { schedule, code } = call
-            && let Some(kept) = theatre.codes.get_mut(&(schedule.clone(), code.clone()))
-        {
-            kept.settle(op, None, now);
-        }
-        if let Call::SetAside { schedule, terms } = call
-            && let Some(kept) = theatre.allotments.get_mut(&(schedule.clone(), terms.id.clone()))
-        {
-            kept.settle(op, Some(Arc::clone(terms)), now);
-        }
-        if let Call::GiveBack { schedule, id } = call
-            && let Some(kept) = theatre.allotments.get_mut(&(schedule.clone(), id.clone()))
-        {
-            kept.settle(op, None, now);
-        }
-    }
-
-    /// Codes that were told are there, all of them, and new.
-    pub(crate) fn see_codes(&mut self, engine: &Engine, call: &Call, codes: &[AccessCode], now: u64) {
-        let Call::MakeCodes { schedule, prefix, count, terms } = call else { return };
-        let texts: BTreeSet<&str> = codes.iter().map(AccessCode::as_str).collect();
-        let begins = format!("{prefix}-");
-        let right = texts.len() == *count && texts.iter().all(|text| text.starts_with(&begins));
-        self.check("A1 codes-told", right, || {
-            format!("{count} codes of {prefix} were asked for, and told: {texts:?}")
-        });
-
-        let Some(entry) = engine.schedule(schedule) else { return };
-        let unseen = {
-            let kept = entry.read();
-            let all: BTreeSet<String> = kept
-                .codes()
-                .into_iter()
-                .flat_map(onsale::domain::schedule::codes::Codes::all)
-                .map(|(code, ..)| code.to_string())
-                .collect();
-            texts.iter().find(|text| !all.contains(**text)).map(ToString::to_string)
-        };
-        self.check("V1 codes-unseen", unseen.is_none() || self.is_remade(schedule), || {
-            format!("code {unseen:?} of {schedule} was told, and nobody sees it")
-        });
-
-        let generated = self.theatre.generated.entry(schedule.clone()).or_default();
-        for text in texts {
-            if !generated.iter().any(|told| told.code == text) {
-                generated.push(Told { code: text.to_owned(), terms: Arc::clone(terms), since: now });
-            }
-        }
-    }
-
-    /// Returns the codes that were generated and told.
-    pub(crate) fn told_codes(&self, id: &ScheduleId) -> Vec<String> {
-        self.theatre.generated.get(id).into_iter().flatten().map(|told| told.code.clone()).collect()
-    }
-
-    /// Returns what a code is, if it is one, and since when that is known.
-    pub(crate) fn code_known(&self, id: &ScheduleId, code: &str) -> Option<(Option<Arc<CodeTerms>>, u64)> {
-        if let Some(kept) = self.theatre.codes.get(&(id.clone(), code.to_owned())) {
-            return kept.known.clone();
-        }
-        let told = self.theatre.generated.get(id).into_iter().flatten().find(|told| told.code == code);
-        Some(told.map_or((None, 0), |told| (Some(Arc::clone(&told.terms)), told.since)))
-    }
-
-    /// Returns all that a code may ever have been.
-    pub(crate) fn code_ever(&self, id: &ScheduleId, code: &str) -> Vec<Arc<CodeTerms>> {
-        let put = self.sent().filter_map(|op| match &op.call {
-            Call::PutCode { schedule, code: of, terms } if schedule == id && of == code => {
-                Some(Arc::clone(terms))
-            }
-            _ => None,
-        });
-        let told = self.theatre.generated.get(id).into_iter().flatten().filter(|told| told.code == code);
-        put.chain(told.map(|told| Arc::clone(&told.terms))).collect()
-    }
-
-    /// Returns what an allotment is, if it stands, and since when that is known.
-    pub(crate) fn allotment_known(
-        &self,
-        id: &ScheduleId,
-        allotment: &AllotmentId,
-    ) -> Option<(Option<Arc<AllotmentTerms>>, u64)> {
-        let kept = self.theatre.allotments.get(&(id.clone(), allotment.clone()));
-        kept.map_or(Some((None, 0)), |kept| kept.known.clone())
-    }
-
-    /// Returns the allotments that are known to stand, whether or not they have been released by time.
-    pub(crate) fn allotments_known(&self, id: &ScheduleId) -> impl Iterator<Item = &Arc<AllotmentTerms>> {
-        let all = self.theatre.allotments.iter().filter(move |((of, _), _)| of == id);
-        all.filter_map(|(_, kept)| kept.known.as_ref()?.0.as_ref())
-    }
-
-    /// Returns all that allotments may ever have been.
-    pub(crate) fn allotments_ever(&self, id: &ScheduleId) -> impl Iterator<Item = &Arc<AllotmentTerms>> {
-        self.sent().filter_map(move |op| match &op.call {
-            Call::SetAside { schedule, terms } if schedule == id => Some(terms),
-            _ => None,
-        })
-    }
-
     /// Returns the requests that were sent.
     pub(crate) fn sent(&self) -> impl Iterator<Item = &Op> {
         self.ops.iter().filter(|op| !op.nonces.is_empty())
     }
 
-    /// Returns what the hold asked for that made a reservation.
+    /// Returns what the hold or the order asked for that made a reservation.
     pub(crate) fn wish_of(&self, kept: &Reservation) -> Option<&Wish> {
         let nonce = asked_for(kept.nonce);
         self.sent().find_map(|op| match &op.call {
-            Call::Hold { wish, .. } if op.nonces.iter().any(|(of, _)| *of == nonce) => Some(wish),
+            Call::Hold { wish, .. } | Call::Order { wish, .. }
+                if op.nonces.iter().any(|(of, _)| *of == nonce) =>
+            {
+                Some(wish)
+            }
             _ => None,
         })
     }
@@ -220,14 +55,24 @@ impl Book {
     }
 
     /// Returns what a reservation can cost: it has one price, but a code may have been defined in several ways.
-    pub(crate) fn amounts(&self, id: &ScheduleId, kept: &Reservation) -> Vec<u64> {
-        match kept.code() {
-            None => self.cost(id, kept, None).into_iter().collect(),
-            Some(code) => {
-                let ever = self.code_ever(id, code);
-                ever.iter().filter_map(|terms| self.cost(id, kept, terms.discount)).collect()
+    pub(crate) fn amounts(&self, schedule: &Schedule, kept: &Reservation) -> Vec<u64> {
+        let cost = |discount| self.cost(schedule, kept, discount);
+        match (kept.order(), kept.code()) {
+            (Some(_), _) => {
+                self.order_of(kept).and_then(|sale| office::taken(sale, cost(None)?)).into_iter().collect()
+            }
+            (None, None) => cost(None).into_iter().collect(),
+            (None, Some(code)) => {
+                let ever = self.code_ever(schedule.id(), code);
+                ever.iter().filter_map(|terms| cost(terms.discount)).collect()
             }
         }
+    }
+
+    /// Returns how many places a reservation has, had or was to have.
+    pub(crate) fn places_ever(&self, kept: &Reservation) -> impl Iterator<Item = u32> {
+        let wished = self.wish_of(kept).into_iter().chain(self.exchanges_of(kept));
+        iter::once(places(kept)).chain(wished.map(places_wished))
     }
 
     /// Tells whether so much of what was paid may go back for a reservation that is cancelled: all but what stays with the house, or all of
@@ -236,27 +81,33 @@ impl Book {
         let (stays, _) = documents::fees(id, u64::from(places(kept)));
         let cancelled =
             || self.ever_asked(|call| matches!(call, Call::Cancel { schedule } if schedule == id));
-        back + stays == amount || back == amount && cancelled()
+        back == amount.saturating_sub(stays) || back == amount && cancelled()
     }
 
     /// Returns what a reservation costs by the price list; nothing where it has what isn't sold.
-    fn cost(&self, id: &ScheduleId, kept: &Reservation, discount: Option<Discount>) -> Option<u64> {
+    pub(crate) fn cost(
+        &self,
+        schedule: &Schedule,
+        kept: &Reservation,
+        discount: Option<Discount>,
+    ) -> Option<u64> {
+        let id = schedule.id();
         let off = |price: u64| match discount {
             None => 0,
             // Half up: 22 225 won less a tenth is less 2 223.
             Some(Discount::Percent(percent)) => (price * u64::from(percent) + 50) / 100,
             Some(Discount::AmountPerSeat(amount)) => amount.minor(),
         };
-        let each = |grade: &str, youth: bool| {
-            let price = documents::price(id, grade, youth)?;
+        let each = |grade: &str, price_type: &str| {
+            let price = documents::price(id, grade, price_type)?;
             Some(price.saturating_sub(off(price)))
         };
 
-        let youths = youths_of(kept);
-        let seats = kept.seats.iter().zip(&youths);
-        let seats = seats.map(|(seat, youth)| each(documents::grade_of(&self.setup, *seat), *youth));
+        let seats = kept.seats.iter().zip(types_of(schedule, kept));
+        let seats = seats.map(|(seat, of)| each(documents::grade_of(&self.setup, *seat), of));
         let areas = kept.terms.iter().flat_map(|terms| &*terms.areas).map(|places| {
-            let price = each(documents::AREA_GRADES[places.area.index()], places.price_type == YOUTH)?;
+            let grade = documents::AREA_GRADES[places.area.index()];
+            let price = each(grade, type_of(schedule, places.price_type))?;
             Some(u64::from(places.count) * price)
         });
         let sum = seats.chain(areas).sum::<Option<u64>>()?;
@@ -289,40 +140,70 @@ fn places(kept: &Reservation) -> u32 {
     count(kept.seats.len()) + area_places(kept).map(|(_, count)| count).sum::<u32>()
 }
 
-/// Tells of each seat of a reservation whether it is a youth's.
-fn youths_of(kept: &Reservation) -> Vec<bool> {
+/// Returns how many places a wish asks for.
+pub(crate) fn places_wished(wish: &Wish) -> u32 {
+    let picked = match &wish.pick {
+        Pick::None => 0,
+        Pick::Seats(seats) => count(seats.len()),
+        Pick::Best(best) => best.count,
+    };
+    picked + wish.areas.iter().map(|places| places.count).sum::<u32>()
+}
+
+/// Returns the name of a price type, as the schedule's list has it now. Where nobody has one, all are adults.
+fn type_of(schedule: &Schedule, of: PriceType) -> &str {
+    match schedule.prices().map(|prices| (prices.types().is_empty(), prices.type_id(of))) {
+        Some((false, id)) => id.map_or("none", |id| id.as_str()),
+        Some((true, _)) | None => documents::type_name(false),
+    }
+}
+
+/// Returns the names of the price types of a reservation's seats.
+fn types_of<'a>(schedule: &'a Schedule, kept: &'a Reservation) -> impl Iterator<Item = &'a str> {
     let types = kept.terms.as_ref().map_or(&[][..], |terms| &terms.price_types);
-    (0..kept.seats.len()).map(|place| types.get(place) == Some(&YOUTH)).collect()
+    (0..kept.seats.len()).map(move |place| type_of(schedule, types.get(place).copied().unwrap_or_default()))
+}
+
+/// Returns the names of the price types that a reservation has.
+fn all_types_of<'a>(schedule: &'a Schedule, kept: &'a Reservation) -> impl Iterator<Item = &'a str> {
+    let areas = kept.terms.iter().flat_map(|terms| &*terms.areas);
+    types_of(schedule, kept).chain(areas.map(|places| type_of(schedule, places.price_type)))
 }
 
 /// Tells whether a reservation has what was wished for.
-pub(crate) fn is_as_wished(kept: &Reservation, wish: &Wish) -> bool {
+pub(crate) fn is_as_wished(schedule: &Schedule, kept: &Reservation, wish: &Wish) -> bool {
+    let named = |of: PriceType| documents::type_name(of == YOUTH);
     let has = || kept.terms.iter().flat_map(|terms| &*terms.areas);
-    let wished = || wish.areas.iter().map(|wish| (wish.area, wish.price_type, wish.count));
-    let has_areas = || has().map(|places| (places.area, places.price_type, places.count)).eq(wished());
+    let has = || has().map(|places| (places.area, type_of(schedule, places.price_type), places.count));
+    let wished = || wish.areas.iter().map(|wish| (wish.area, named(wish.price_type), wish.count));
+    let seats =
+        (0..wish.pick.count()).zip(wish.price_types.iter().copied().chain(iter::repeat(PriceType::DEFAULT)));
+    let seats = seats.map(|(_, of)| named(of));
 
     match &wish.pick {
         // Which they are, the engine says; they may be places of areas.
-        Pick::Best(best) => {
-            let youth = |of: PriceType, count: u32| if of == YOUTH { count } else { 0 };
-            let in_areas: u32 = has().map(|places| youth(places.price_type, places.count)).sum();
-            let in_seats = youths_of(kept).into_iter().filter(|youth| *youth).count();
-            let of_seats = wish.price_types.iter().filter(|of| **of == YOUTH).count();
-            let of_areas: u32 = wished().map(|(_, of, count)| youth(of, count)).sum();
-            let all: u32 = wished().map(|(.., count)| count).sum();
-            places(kept) == best.count + all && count(in_seats) + in_areas == count(of_seats) + of_areas
+        Pick::Best(_) => {
+            let mut left: BTreeMap<&str, i64> = BTreeMap::new();
+            for (of, count) in
+                types_of(schedule, kept).map(|of| (of, 1)).chain(has().map(|(_, of, n)| (of, n)))
+            {
+                *left.entry(of).or_default() += i64::from(count);
+            }
+            for (of, count) in seats.map(|of| (of, 1)).chain(wished().map(|(_, of, n)| (of, n))) {
+                *left.entry(of).or_default() -= i64::from(count);
+            }
+            left.values().all(|left| *left == 0)
         }
-        Pick::Seats(seats) => {
-            let youths = (0..seats.len()).map(|place| wish.price_types.get(place) == Some(&YOUTH));
-            kept.seats == *seats && youths_of(kept).into_iter().eq(youths) && has_areas()
+        Pick::Seats(wanted) => {
+            kept.seats == *wanted && types_of(schedule, kept).eq(seats) && has().eq(wished())
         }
-        Pick::None => kept.seats.is_empty() && has_areas(),
+        Pick::None => kept.seats.is_empty() && has().eq(wished()),
     }
 }
 
 /// Looks at all that a schedule sells (A1).
 pub(crate) fn check(schedule: &Schedule, seen: &SeenSchedule, book: &mut Book, now: u64) {
-    check_areas(schedule, book);
+    check_areas(schedule, book, now);
     check_codes(schedule, seen, book);
     check_batches(schedule, book);
     check_allotments(schedule, book, now);
@@ -333,8 +214,9 @@ pub(crate) fn check(schedule: &Schedule, seen: &SeenSchedule, book: &mut Book, n
     }
 }
 
-/// What is available, held, reserved and blocked is what an area has, and never more than that.
-pub(crate) fn check_areas(schedule: &Schedule, book: &mut Book) {
+/// What is available, held, reserved and blocked is what an area has, and never more than that; blocked is what is left in allotments.
+pub(crate) fn check_areas(schedule: &Schedule, book: &mut Book, now: u64) {
+    let now = now.max(schedule.last_instant().as_millis());
     let capacities = book.setup.areas;
     for (area, capacity) in capacities.into_iter().enumerate() {
         let (mut held, mut reserved) = (0, 0);
@@ -351,10 +233,13 @@ pub(crate) fn check_areas(schedule: &Schedule, book: &mut Book) {
             format!("area {area} of {id} has {capacity} places, {held} are held and {reserved} reserved")
         });
         let told = schedule.area_counts().get(area).copied().unwrap_or_default();
-        let own = (capacity.saturating_sub(held + reserved), held, reserved, 0);
-        let right = (told.available, told.held, told.reserved, told.blocked) == own;
+        let (least, most) = book.places_aside(schedule, area, now);
+        let right = (told.held, told.reserved) == (held, reserved)
+            && told.available + told.held + told.reserved + told.blocked == capacity
+            && (least..=most).contains(&told.blocked);
         book.check("A1 area-counts", right, || {
-            format!("area {area} of {id} has {capacity} places and is told as {told:?}; it should be {own:?}")
+            let aside = format!("{least} to {most} are left in allotments");
+            format!("area {area} of {id} has {capacity} places, {held} are held, {reserved} reserved, {aside}; it is told as {told:?}")
         });
     }
 }
@@ -456,16 +341,9 @@ fn check_allotments(schedule: &Schedule, book: &mut Book, now: u64) {
         return;
     }
     let now = now.max(schedule.last_instant().as_millis());
-    let known: Vec<(AllotmentId, Option<Arc<AllotmentTerms>>)> = book
-        .theatre
-        .allotments
-        .iter()
-        .filter(|((of, _), _)| of == id)
-        .filter_map(|((_, allotment), kept)| Some((allotment.clone(), kept.known.clone()?.0)))
-        .collect();
-
-    for (allotment, stands) in known {
-        let told = schedule.allotment(&allotment);
+    for (allotment, stands) in book.allotments_told(id) {
+        // Which of those with its id it is, the engine says.
+        let told = schedule.allotment(&allotment).map(|told| AllotmentTerms { life: 0, ..(*told).clone() });
         let Some(terms) = stands else {
             book.check("S3 allotment-back", told.is_none(), || {
                 format!("{allotment} of {id} was released, and stands")
@@ -476,7 +354,7 @@ fn check_allotments(schedule: &Schedule, book: &mut Book, now: u64) {
         if terms.release_at.is_some_and(|at| at.as_millis() <= now) {
             continue;
         }
-        book.check("S3 allotment-gone", told.as_ref() == Some(&terms), || {
+        book.check("S3 allotment-gone", told.as_ref() == Some(&*terms), || {
             format!("{allotment} of {id} was set to {terms:?}, and is told as {told:?} at {now}")
         });
 
@@ -502,6 +380,14 @@ fn check_allotments(schedule: &Schedule, book: &mut Book, now: u64) {
             });
         }
 
+        for area in 0..book.setup.areas.len() {
+            let [of_held, of_sold] = taken_from(schedule, &terms, area);
+            let share = share_of(&terms, area);
+            if share > 0 {
+                (held, sold) = (held + of_held, sold + of_sold);
+                left += share.saturating_sub(of_held + of_sold);
+            }
+        }
         let counts = schedule.allotment_counts(&terms, schedule.last_instant());
         let own = (left + held + sold, held, sold, left);
         book.check(
@@ -512,17 +398,18 @@ fn check_allotments(schedule: &Schedule, book: &mut Book, now: u64) {
     }
 }
 
-/// Tells whether a reservation used a code of an allotment.
+/// Tells whether a reservation used a code of an allotment, or was sold from it.
 fn opens(book: &Book, id: &ScheduleId, kept: &Reservation, allotment: &AllotmentId) -> bool {
     let of = |terms: &Arc<CodeTerms>| terms.allotment.as_ref() == Some(allotment);
     kept.code().is_some_and(|code| book.code_ever(id, code).iter().any(of))
+        || book.order_of(kept).is_some_and(|sale| sale.allotment.as_ref() == Some(allotment))
 }
 
 /// A reservation has what was asked for, for what it costs by the price list and its code.
 fn check_terms(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
     let id = schedule.id();
     let wishes: Vec<&Wish> = book.wish_of(kept).into_iter().chain(book.exchanges_of(kept)).collect();
-    let asked = wishes.iter().any(|wish| is_as_wished(kept, wish));
+    let asked = wishes.iter().any(|wish| is_as_wished(schedule, kept, wish));
     let codes: Vec<Option<&str>> = wishes.iter().map(|wish| wish.code.as_deref()).collect();
     // A hold keeps its code in an exchange that brings none.
     let right = codes.contains(&kept.code());
@@ -533,18 +420,24 @@ fn check_terms(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
     });
 
     let told = schedule.amount_of(kept).minor();
-    let right = match kept.code() {
-        None => kept.allotment().is_none() && book.cost(id, kept, None) == Some(told),
-        Some(code) => {
+    let own = book.amounts(schedule, kept);
+    let right = match (book.order_of(kept), kept.code()) {
+        (Some(sale), _) => {
+            let from = sale.allotment.as_ref().map(AllotmentId::as_str);
+            kept.allotment() == from && kept.order() == Some(&sale.order) && own == [told]
+        }
+        (None, None) => kept.allotment().is_none() && own == [told],
+        (None, Some(code)) => {
             let grades = book.grades_of(kept);
             book.code_ever(id, code).iter().any(|terms| {
-                let grades_fit = has_grades(terms.grades.as_deref(), grades.iter().copied());
+                let named = |of: &str| terms.price_types.iter().flatten().any(|named| **named == *of);
+                let fits = has_grades(terms.grades.as_deref(), grades.iter().copied())
+                    && (terms.price_types.is_none() || all_types_of(schedule, kept).all(named));
                 let taken_from = kept.allotment().is_none_or(|from| terms.allotment.as_deref() == Some(from));
-                grades_fit && taken_from && book.cost(id, kept, terms.discount) == Some(told)
+                fits && taken_from && book.cost(schedule, kept, terms.discount) == Some(told)
             })
         }
     };
-    let own = book.amounts(id, kept);
     book.check("M2 other-amount", right, || {
         format!("{kept:?} of {id} costs {told}; by the price list and its code it may be {own:?}")
     });
@@ -562,6 +455,9 @@ fn check_lines(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
         terms.lines.iter().filter(|line| line.kind == kind).map(|line| line.count).sum()
     };
     let (seats, fees) = (count(kept.seats.len()), if has_tariff { places(kept) + 1 } else { 0 });
+    // What a clerk takes beyond the prices is a fee more.
+    let told = schedule.amount_of(kept).minor();
+    let more = kept.order().is_some() && book.cost(schedule, kept, None).is_some_and(|cost| cost < told);
     let each = terms.lines.iter().all(|line| {
         let taken_off = line.kind == LineKind::Discount;
         line.amount == i64::from(line.count) * line.unit_amount && (line.amount < 0) == taken_off
@@ -570,8 +466,8 @@ fn check_lines(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
     let right = each
         && of(LineKind::Seat) == seats
         && of(LineKind::Seat) + of(LineKind::Area) == places(kept)
-        && of(LineKind::Fee) == fees
-        && u64::try_from(sum) == Ok(schedule.amount_of(kept).minor());
+        && of(LineKind::Fee) == fees + u32::from(more)
+        && u64::try_from(sum) == Ok(told);
     book.check("M2 lines", right, || format!("the lines of {kept:?} don't say what it has and costs"));
 }
 
@@ -580,7 +476,9 @@ fn check_accessible(schedule: &Schedule, kept: &Reservation, book: &mut Book) {
     let special = documents::special(&book.setup);
     let Some(seat) = kept.seats.iter().find(|seat| special.contains(seat)) else { return };
     let exchanged = book.exchanges_of(kept).next().is_some();
-    let asked = |wish: &Wish| wish.accessible;
+    // Who names seats at the box office has seen them.
+    let seen = kept.order().is_some();
+    let asked = |wish: &Wish| wish.accessible || seen && matches!(wish.pick, Pick::Seats(_));
     if book.wish_of(kept).is_some_and(asked) || book.exchanges_of(kept).any(asked) {
         return;
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use onsale::domain::schedule::{Pick, Plan, Wish};
+use onsale::domain::schedule::{Caller, Pick, Plan, Wish};
 use onsale::domain::time::Timestamp;
 
 use crate::calls::Call;
@@ -108,6 +108,9 @@ fn wish(wish: &Wish) -> String {
     if wish.price_types.iter().any(|of| of.0 > 0) || wish.areas.iter().any(|area| area.price_type.0 > 0) {
         let _ = write!(text, ", youths {:?}", wish.price_types);
     }
+    if wish.drops_code {
+        text.push_str(", without its code");
+    }
     if wish.accessible {
         text.push_str(", accessible");
     }
@@ -124,7 +127,11 @@ pub(crate) fn phases(plan: &Plan) -> String {
     let mut text = String::new();
     for phase in &plan.policy.phases {
         let (opens, closes) = (phase.opens_at.as_millis(), phase.closes_at.as_millis());
-        let _ = write!(text, "phase {} from {opens} to {closes} of {:?}, ", phase.id, phase.grades);
+        let _ = write!(
+            text,
+            "phase {} from {opens} to {closes} of {:?}, {:?} a user, ",
+            phase.id, phase.grades, phase.seats_per_user_max
+        );
     }
     let accessible = millis(plan.policy.accessible_release_at);
     let _ =
@@ -148,8 +155,16 @@ pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) 
         Call::Exchange { schedule, reservation, wish, .. } => {
             format!("exchanges hold {} of {schedule} for {}", reservation.number.0, self::wish(wish))
         }
-        Call::Release { schedule, reservation, admin, .. } => {
-            let by = if *admin { ", by the administrator" } else { "" };
+        Call::Order { schedule, wish, sale } => format!(
+            "sells {} of {schedule} for {:?} ({:?}, {:?}; from {:?})",
+            self::wish(wish),
+            sale.user,
+            sale.order.method,
+            sale.amount,
+            sale.allotment
+        ),
+        Call::Release { schedule, reservation, caller } => {
+            let by = if let Caller::Clerk = caller { ", as a clerk" } else { "" };
             format!("gives reservation {} of {schedule} back{by}", reservation.number.0)
         }
         Call::Pay { schedule, reservation, card, .. } => {
@@ -179,6 +194,10 @@ pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) 
                 schedules.iter().map(|(id, _, plan)| format!("{id} {:?}", plan.casting)).collect();
             format!("imports {}", ids.join(", "))
         }
+        Call::Reprice { concert } => {
+            let types: Vec<_> = concert.price_types.iter().map(|known| known.id.to_string()).collect();
+            format!("puts {} with the price types {}", concert.id, types.join(", "))
+        }
         Call::Open { schedule } => format!("opens {schedule}"),
         Call::Close { schedule } => format!("closes {schedule}"),
         Call::Cancel { schedule } => format!("cancels {schedule}"),
@@ -192,8 +211,9 @@ pub(crate) fn call(op: usize, call: &Call, keyed: bool, again: bool, how: Fate) 
         }
         Call::EndCode { schedule, code } => format!("ends code {code} of {schedule}"),
         Call::SetAside { schedule, terms } => format!(
-            "sets {:?} of {schedule} aside as {}, to be released at {:?}",
+            "sets {:?} and {:?} of {schedule} aside as {}, to be released at {:?}",
             terms.seats,
+            terms.areas,
             terms.id,
             terms.release_at.map(Timestamp::as_millis)
         ),

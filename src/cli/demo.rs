@@ -138,6 +138,7 @@ async fn prepare(engine: &Engine) -> Result<(), Failure> {
             seats: seats.into(),
             areas: [].into(),
             release_at: Some(Timestamp::from_millis(starts_at.saturating_sub(DAY_MS))),
+            life: 0,
         };
         let set = Command::SetAllotment { terms: Arc::new(terms) };
         let terms = CodeTerms { allotment: Some(id), ..CodeTerms::default() };

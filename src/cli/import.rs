@@ -292,13 +292,22 @@ fn of_tables(dir: &Path, matches: &ArgMatches) -> Result<Prepared, Failure> {
     };
 
     let mut wrong = Wrong::default();
-    let (documents, notes) = tables::read(&files, &settings, &mut wrong);
+    let (documents, lines, notes) = tables::read(&files, &settings, &mut wrong);
     let name = plain(&dir.display().to_string());
     if !wrong.is_empty() {
         let told = wrong.tell(|cell| plain(&cell.to_string()));
         return Err(Failure::Failed(format!("{name} can't be imported\n{told}")));
     }
-    prepared(&format!("{name} has CSV of SQL tables"), &documents, &notes)
+    let ready = prepared(&format!("{name} has CSV of SQL tables"), &documents, &notes)?;
+    // What the engine would refuse is told with the line that it comes from.
+    let Err(problem) = checked(&ready.body) else { return Ok(ready) };
+    let error = |error: &Value| {
+        let text = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
+        format!("{}: {}", plain(&lines.place(text("field"))), plain(text("detail")))
+    };
+    let problem: Value = serde_json::from_slice(&problem.to_json()).map_err(Failure::failed)?;
+    let told: Vec<String> = problem["errors"].as_array().into_iter().flatten().map(error).collect();
+    Err(Failure::Failed(format!("{name} can't be imported\n{}", told.join("\n"))))
 }
 
 fn zone(name: &str) -> Result<TimeZone, Failure> {
@@ -315,15 +324,18 @@ fn prepared(kind: &str, documents: &Documents, notes: &[String]) -> Result<Prepa
     Ok(Prepared { body, told: summary::tell(kind, documents, notes) })
 }
 
-/// Checks a document as the engine does before it looks at what it has already, and returns how much it has.
+/// Checks a document as the engine does before it looks at what it has already, and tells how much it has.
 fn check(body: &[u8]) -> Result<String, Failure> {
-    let refused = |problem: &Problem| {
+    checked(body).map_err(|problem| {
         let answer = Answer { status: problem.code().status().as_u16(), body: problem.to_json() };
         success(&answer).err().unwrap_or_else(|| Failure::failed(problem.detail()))
-    };
-    let document: ImportDocument = onsale::http::json::parse(body).map_err(|problem| refused(&problem))?;
-    let import =
-        document.into_domain(&HashMap::new()).map_err(|errors| refused(&Problem::invalid(errors)))?;
+    })
+}
+
+/// The same, for its caller to tell what is wrong.
+fn checked(body: &[u8]) -> Result<String, Problem> {
+    let document: ImportDocument = onsale::http::json::parse(body)?;
+    let import = document.into_domain(&HashMap::new()).map_err(Problem::invalid)?;
 
     let venue = |(index, venue): (usize, &Venue)| {
         let seating = Layout::new(&venue.sections).and_then(|layout| Seating::new(venue, &layout));
@@ -334,7 +346,7 @@ fn check(body: &[u8]) -> Result<String, Failure> {
     };
     let errors: Vec<FieldError> = import.venues.iter().enumerate().filter_map(venue).collect();
     if !errors.is_empty() {
-        return Err(refused(&Problem::invalid(errors)));
+        return Err(Problem::invalid(errors));
     }
     let number = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
     Ok(tell_counts(

@@ -529,7 +529,7 @@ impl<E> Rows<'_, E> {
             payment.method.as_str().into(),
             payment.state.as_str().into(),
             payment.amount.minor().into(),
-            goes_back.then(|| payment.refund_amount().minor()).into(),
+            goes_back.then(|| payment.back().minor()).into(),
             payment.currency.as_str().into(),
             // The order's id at the gateway is the payment's own.
             payment.needs_gateway().then(|| payment.id.to_string()).into(),

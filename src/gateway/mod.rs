@@ -21,6 +21,7 @@
 //! | [`Found::NoSuchOrder`] | the gateway knows of no such payment at this moment | not final while a request may still be on its way to it: ask again for as long as a checkout lives ([`Terms::checkout_life`]) |
 //! | [`Found::Unknown`] | nothing | ask again, with backoff |
 //! | [`CancelOutcome::Cancelled`] | the amount went back, by this request or an earlier one | the payment is refunded |
+//! | [`CancelOutcome::Differs`] | another amount went back in all: somebody gave money back at the gateway's own page | less: cancel the rest, saying how much is back; more: the payment is refunded, and a person is told |
 //! | [`CancelOutcome::Refused`] | this request gave nothing back, and the same request never will | a person has to give the money back another way |
 //! | [`CancelOutcome::Unknown`] | nothing | cancel again, with backoff and under a new key |
 //!
@@ -30,8 +31,8 @@
 //!
 //! A key belongs to **one attempt**. Gateways repeat the first answer to a key for days, errors included and whatever
 //! the body is: after a passing error, the same key would get that error for days. A repeat is safe by the gateway's
-//! own rules, not by the key: a payment key is captured at most once, and no more is refunded than was captured. So a
-//! refund is always of the whole payment: a part could be refunded twice.
+//! own rules, not by the key: a payment key is captured at most once, and no more is refunded than was captured. A part could be
+//! refunded twice, so a refund of a part names how much the gateway must still have ([`Cancel::back`]).
 //!
 //! # Payment keys
 //!
@@ -45,8 +46,7 @@
 //! An answer that can't be read for certain is `Unknown`. Every text of a gateway is bounded and printable ([`Said`]).
 //! No payment key and no secret is in a log or in `Debug`.
 //!
-//! Absent on purpose: retries, timers and state (the caller keeps a durable record of its requests), partial refunds,
-//! and belief in notices: [`Gateway::read_notice`] only returns the order to ask about.
+//! Absent on purpose: retries, timers and state (the caller keeps a durable record of its requests), and belief in notices: [`Gateway::read_notice`] only returns the order to ask about.
 
 mod names;
 mod set;
@@ -80,7 +80,7 @@ pub trait Gateway: Send + Sync + 'static {
     /// Asks what became of a payment.
     fn find(&self, find: Find) -> Answer<'_, Found>;
 
-    /// Refunds the whole amount of a captured payment.
+    /// Refunds a captured payment, or a part of it.
     fn cancel(&self, cancel: Cancel) -> Answer<'_, CancelOutcome>;
 
     /// Reads the order of a notice. Anyone can send one, so it is only a hint to ask: nothing else in it is believed.
@@ -196,10 +196,13 @@ impl NotCaptured {
 pub struct Cancel {
     /// The key of the capture.
     pub payment_key: PaymentKey,
-    /// How much goes back.
+    /// How much is to have gone back in the end.
     pub amount: Money,
-    /// The whole of what was captured. Where a part goes back, the gateway must still have the whole, so that the part goes back once.
+    /// The whole of what was captured.
     pub captured: Money,
+    /// How much of it is back already, as far as the gateway has told. Where that is some, or only a part is to go back, the gateway must
+    /// still have just the rest of what was captured, so that nothing goes back twice.
+    pub back: Money,
     /// Why; the customer may see it. Cut where the gateway takes less.
     pub reason: String,
     /// A new one for each attempt.
@@ -213,6 +216,13 @@ pub enum CancelOutcome {
     /// The amount went back, now or before.
     Cancelled {
         /// The gateway's name for this movement of money.
+        transaction: Option<Said>,
+    },
+    /// Another amount than was asked for has gone back in all, and not by these requests alone. Less: this request gave nothing back.
+    Differs {
+        /// How much.
+        back: Money,
+        /// The gateway's name for the last movement of it.
         transaction: Option<Said>,
     },
     /// Nothing went back, and asking again won't help.
@@ -310,6 +320,7 @@ impl CancelOutcome {
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Cancelled { .. } => "cancelled",
+            Self::Differs { .. } => "differs",
             Self::Refused { .. } => "refused",
             Self::Unknown { why } => why.as_str(),
         }

@@ -15,7 +15,7 @@
 //! | 5xx, 408, 429; `PROVIDER_ERROR`, `CARD_PROCESSING_ERROR`, `COMMON_ERROR`, `UNKNOWN_…`, `FAILED_…` | `Unknown(Failed)` | the same, and `NOT_AVAILABLE_BANK`, `EXCEED_MAX_REFUND_AMOUNT` (a day's or month's limit) |
 //! | 409; `IDEMPOTENT_REQUEST_PROCESSING`, `ALREADY_PROCESSING_REQUEST`, `DUPLICATED_REQUEST` | `Unknown(UnderWay)` | the same, and `FORBIDDEN_CONSECUTIVE_REQUEST`, `ALREADY_REFUNDING_PAYMENT` |
 //! | `ALREADY_PROCESSED_PAYMENT`, `ALREADY_COMPLETED_PAYMENT`, `ALREADY_CANCELED_PAYMENT`, `ALREADY_REFUND_PAYMENT`, `DUPLICATED_ORDER_ID` | looks at the payment: `Captured`, `Declined`, or `Unknown(AlreadyProcessed)` | looks at the payment: `Cancelled`; `Refused` only where it still has the money after `NOT_CANCELABLE_…` |
-//! | `NOT_CANCELABLE_AMOUNT`, `NOT_CANCELABLE_PAYMENT`, `NOT_MATCHES_REFUNDABLE_AMOUNT` | (not said) | looks at the payment, as above |
+//! | `NOT_CANCELABLE_AMOUNT`, `NOT_CANCELABLE_PAYMENT`, `NOT_MATCHES_REFUNDABLE_AMOUNT` | (not said) | looks at the payment, as above; `Differs` where a part of it is back, or more than was asked for |
 //! | 401; 3xx; 403, 404, 405 without a code; `UNAUTHORIZED_KEY`, `INVALID_API_KEY`, `INVALID_CLIENT_KEY`, `INCORRECT_BASIC_AUTH_FORMAT`, `INSECURE_KEY_USAGE`, `API_VERSION_UPDATE_NEEDED`, `NOT_FOUND_MERCHANT…`, `NOT_FOUND_HTTP_METHOD` | `Unknown(Misconfigured)`, and an error in the log | the same |
 //! | `FORBIDDEN_REQUEST` (the order or the secret isn't the checkout's) | `Declined`, and a warning in the log | `Unknown(Misconfigured)` |
 //! | 400, 402, 403, 404, 422 with `REJECT_…`, `INVALID_…`, `EXCEED…`, `BELOW_…`, `NOT_ALLOWED_…`, `NOT_AVAILABLE_…`, `NOT_SUPPORTED_…`, `NOT_REGISTERED_…`, `NOT_FOUND_…`, `NOT_ENOUGH_…`, `RESTRICTED_…`, `REQUIRED_…`, `UNAPPROVED_…`, `FDS_ERROR`, `MAINTAINED_METHOD`, `PAY_PROCESS_…`, `USER_ACCOUNT_ON_HOLD` | `Declined` | the first six, `NOT_SUPPORTED_…`, `NOT_FOUND_…`, `NOT_MATCHES_…`, `REFUND_REJECTED`, `FORBIDDEN_BANK_REFUND_REQUEST`: `Refused` |
@@ -339,10 +339,11 @@ impl Toss {
     async fn give_back(&self, cancel: Cancel) -> CancelOutcome {
         let reason: String = cancel.reason.chars().take(CANCEL_REASON_LEN_MAX).collect();
         let path = format!("/v1/payments/{}/cancel", cancel.payment_key.as_str());
-        let mut body = json!({"cancelReason": reason, "cancelAmount": cancel.amount.minor()});
+        let left = |of: Money| of.minor().saturating_sub(cancel.back.minor());
+        let mut body = json!({"cancelReason": reason, "cancelAmount": left(cancel.amount)});
         // A part could go back twice: so the gateway is told how much it must still have.
-        if cancel.amount < cancel.captured {
-            body["refundableAmount"] = cancel.captured.minor().into();
+        if cancel.amount < cancel.captured || cancel.back > Money::ZERO {
+            body["refundableAmount"] = left(cancel.captured).into();
         }
         let request = self.post(&self.client, &path, cancel.idempotency_key.as_str(), &body);
         let reply = match self.send("cancel", request).await {

@@ -35,23 +35,36 @@ pub(super) enum BroughtTo {
     Exchange(ReservationRef),
     /// The door of the waiting room.
     Door,
+    /// The question what it gives.
+    Offer,
 }
 
 impl BroughtTo {
     fn calls_wrong(self, schedule: &Schedule, code: &AccessCode, now: Timestamp) -> bool {
         let checked = match self {
-            Self::Hold | Self::Exchange(_) => schedule.check_code(code, now),
+            Self::Hold | Self::Exchange(_) | Self::Offer => schedule.check_code(code, now),
             Self::Door => schedule.check_door(Some(code), now),
         };
         checked == Err(Refusal::CodeInvalid)
     }
 
     /// Tells whether it is a hold of this user's that has the code already.
-    fn has(self, schedule: &Schedule, user: &UserId, code: &AccessCode) -> bool {
-        let Self::Exchange(id) = self else { return false };
+    fn has(self, schedule: &Schedule, user: &UserId, code: &AccessCode, now: Timestamp) -> bool {
+        let id = match self {
+            Self::Hold | Self::Door => return false,
+            Self::Offer => return has_hold(schedule, user, code, now),
+            Self::Exchange(id) => id,
+        };
         let own = schedule.reservation(id).filter(|own| own.user.as_ref() == Some(user));
         own.and_then(|own| own.code()) == Some(code.as_str())
     }
+}
+
+/// Tells whether a user has a hold with a code that isn't over.
+pub(super) fn has_hold(schedule: &Schedule, user: &UserId, code: &AccessCode, now: Timestamp) -> bool {
+    let own = schedule.reservations_of(user.as_str());
+    let mut holds = own.filter(|own| own.status_at(now).has_deadline());
+    holds.any(|own| own.code() == Some(code.as_str()))
 }
 
 /// Reads the code of a request that wasn't answered before.
@@ -73,7 +86,7 @@ pub(super) fn brought<'a>(
     let code = AccessCode::parse(text).ok();
 
     // Nothing is learnt by bringing it again, also once it is over.
-    if code.as_ref().is_some_and(|code| to.has(&entry.read(), user, code)) {
+    if code.as_ref().is_some_and(|code| to.has(&entry.read(), user, code, now)) {
         brought.code = code;
         return Ok(brought);
     }

@@ -165,7 +165,9 @@ fn payment_refused(refusal: payments::Refusal) -> Problem {
         payments::Refusal::NoSuchPayment => Problem::not_found(),
         payments::Refusal::NotReady | payments::Refusal::NotOwed => because(Code::PaymentNotReady, refusal),
         payments::Refusal::TooManyReady => because(Code::RateLimited, refusal).retry_after(1),
-        payments::Refusal::Contradicts => Problem::invalid_field("amount", refusal.to_string()),
+        payments::Refusal::Contradicts
+        | payments::Refusal::MoreThanTaken
+        | payments::Refusal::LessThanOwed { .. } => Problem::invalid_field("amount", refusal.to_string()),
         payments::Refusal::OthersKey => Problem::invalid_field("paymentKey", refusal.to_string()),
     }
 }

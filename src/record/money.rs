@@ -133,7 +133,7 @@ pub(super) enum PaymentsEventWire<'a> {
         number: u32,
         #[serde(borrow)]
         transaction: Option<Cow<'a, str>>,
-        more: More,
+        more: More<RefundedMore>,
     },
     KeyKept(u32),
     CapturedOutside {
@@ -167,6 +167,12 @@ pub(super) enum PaymentsEventWire<'a> {
         amount: u64,
         more: More,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) enum RefundedMore {
+    /// How much went back, where that is more than was to.
+    Amount(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -233,8 +239,10 @@ struct PaymentWire {
 
 #[derive(Serialize, Deserialize)]
 enum PaymentMore {
-    /// How much of it goes back, where that isn't all.
+    /// How much of it is to go back, where that isn't all.
     Refund(u64),
+    /// How much went back, where that is more than was to.
+    WentBack(u64),
 }
 
 impl KindWire {
@@ -489,10 +497,10 @@ impl<'a> PaymentsEventWire<'a> {
                 amount: amount.minor(),
                 more: More::default(),
             },
-            Event::Refunded { number, transaction } => Self::Refunded {
+            Event::Refunded { number, transaction, amount } => Self::Refunded {
                 number: number.0,
                 transaction: transaction.as_deref().map(Cow::Borrowed),
-                more: More::default(),
+                more: amount.map(|amount| RefundedMore::Amount(amount.minor())).into_iter().collect(),
             },
             Event::KeyKept { number } => Self::KeyKept(number.0),
 
@@ -575,10 +583,16 @@ impl<'a> PaymentsEventWire<'a> {
                 failure: failure.into_domain()?,
                 amount: Some(money(amount)?),
             },
-            Self::Refunded { number, transaction, more: _ } => Event::Refunded {
-                number: PaymentNumber(number),
-                transaction: transaction.map(|transaction| Arc::from(&*transaction)),
-            },
+            Self::Refunded { number, transaction, more } => {
+                let mut amount = None;
+                for field in more {
+                    match field {
+                        RefundedMore::Amount(minor) => amount = Some(money(minor)?),
+                    }
+                }
+                let transaction = transaction.map(|transaction| Arc::from(&*transaction));
+                Event::Refunded { number: PaymentNumber(number), transaction, amount }
+            }
             Self::KeyKept(number) => Event::KeyKept { number: PaymentNumber(number) },
 
             Self::CapturedOutside { number, payment_key, more: _ } => {
@@ -688,7 +702,13 @@ impl PaymentWire {
             completed_at: instant_out(payment.completed_at),
             refunded_at: instant_out(payment.refunded_at),
             key: payment.key,
-            more: payment.refund.map(|refund| PaymentMore::Refund(refund.minor())).into_iter().collect(),
+            more: [
+                payment.refund.map(|refund| PaymentMore::Refund(refund.minor())),
+                payment.went_back.map(|back| PaymentMore::WentBack(back.minor())),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
         }
     }
 
@@ -699,10 +719,11 @@ impl PaymentWire {
             return Err(DecodeError::Value("a payment's gateway"));
         }
 
-        let mut refund = None;
+        let (mut refund, mut went_back) = (None, None);
         for field in self.more {
             match field {
                 PaymentMore::Refund(minor) => refund = Some(money(minor)?),
+                PaymentMore::WentBack(minor) => went_back = Some(money(minor)?),
             }
         }
 
@@ -723,6 +744,7 @@ impl PaymentWire {
             completed_at: instant_in(self.completed_at),
             refunded_at: instant_in(self.refunded_at),
             refund,
+            went_back,
             key: self.key,
         };
 

@@ -19,7 +19,7 @@ use self::terms::{HeldMore, order_in, terms_in, terms_out};
 use super::DecodeError;
 use super::fields::{
     KeyUseWire, KeyWire, More, Read, concert_id, currency_in, currency_out, instant_in, instant_out, key_in,
-    key_out, keys_in, keys_out, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
+    key_out, keys_in, keys_out, money, pages, schedule_id, seats_in, seats_out, user_id, venue_id,
 };
 use crate::domain::ids::{PaymentId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::schedule::policy::{Casting, Plan, Policy, QueueOrder, QueuePolicy};
@@ -232,6 +232,8 @@ enum ScheduleImageMore {
     Phase(String),
     Codes(CodesWire),
     Allotments(Vec<AllotmentWire>),
+    /// Of cancelled reservations that are forgotten, by number.
+    PartRefunds(Vec<(u32, u64)>),
 }
 
 /// What a snapshot keeps of a schedule whose stream has ended, while the catalogue doesn't say so yet.
@@ -694,7 +696,10 @@ impl ScheduleImageWire {
         let allotments = image.allotments.iter().map(|terms| AllotmentWire::from_domain(terms));
         let allotments =
             (!image.allotments.is_empty()).then(|| ScheduleImageMore::Allotments(allotments.collect()));
-        let more = [phase, codes, allotments];
+        let refunds = image.part_refunds.iter().map(|(number, back)| (*number, back.minor()));
+        let refunds =
+            (!image.part_refunds.is_empty()).then(|| ScheduleImageMore::PartRefunds(refunds.collect()));
+        let more = [phase, codes, allotments, refunds];
 
         Self {
             creation: CreationWire::from_domain(&creation),
@@ -724,7 +729,7 @@ impl ScheduleImageWire {
         let deadlines =
             self.other_deadlines.into_iter().map(|(number, at)| (number, Timestamp::from_millis(at)));
 
-        let (mut phase, mut codes, mut allotments) = (None, None, Vec::new());
+        let (mut phase, mut codes, mut allotments, mut part_refunds) = (None, None, Vec::new(), Vec::new());
         for field in self.more {
             match field {
                 ScheduleImageMore::Phase(open) => phase = Some(phase_id(&open)?),
@@ -733,6 +738,10 @@ impl ScheduleImageWire {
                     let kept = kept.into_iter().map(|terms| Ok(Arc::new(terms.into_domain()?)));
                     allotments = kept.collect::<Read<_>>()?;
                 }
+                ScheduleImageMore::PartRefunds(kept) => {
+                    let kept = kept.into_iter().map(|(number, back)| Ok((number, money(back)?)));
+                    part_refunds = kept.collect::<Read<_>>()?;
+                }
             }
         }
 
@@ -740,6 +749,7 @@ impl ScheduleImageWire {
             phase,
             codes,
             allotments,
+            part_refunds,
             number: creation.number,
             id: creation.id,
             concert: creation.concert,

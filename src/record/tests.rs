@@ -21,7 +21,7 @@ use crate::domain::schedule::codes::{
 };
 use crate::domain::schedule::orders::{Order, OrderMethod};
 use crate::domain::schedule::policy::{Casting, Phase, Policy, QueueOrder, QueuePolicy};
-use crate::domain::schedule::terms::{AreaPlaces, Line as PriceLine, LineKind, PriceType, Terms};
+use crate::domain::schedule::terms::{AreaPlaces, Line as PriceLine, LineKind, PriceType, TakenFrom, Terms};
 use crate::domain::schedule::{
     Answer, Archived, Counts, Creation, End, Ended, Event, Image, Limits, Plan, Reservation,
     ReservationStatus, SaleStatus, Summary,
@@ -232,6 +232,7 @@ fn allotment() -> Arc<AllotmentTerms> {
         seats: [Seat(0), Seat(3), Seat(250_000)].into(),
         areas: aside(),
         release_at: Some(AT),
+        life: u64::MAX,
     })
 }
 
@@ -316,7 +317,7 @@ fn terms() -> Terms {
         ]
         .into(),
         code: Some("FAN-7".into()),
-        allotment: Some("협찬".into()),
+        allotment: Some(TakenFrom { id: "협찬".into(), life: u64::MAX }),
         order: None,
     }
 }
@@ -394,6 +395,7 @@ fn events() -> Vec<Event> {
                 reason: None,
                 areas: [].into(),
                 release_at: None,
+                life: 0,
                 ..(*allotment()).clone()
             }),
             created: false,
@@ -594,6 +596,7 @@ fn image() -> Image {
         last_reservation: 11,
         ended: vec![(AT, 4), (AT.plus(Seconds::new(1)), 5)],
         other_deadlines: vec![(1, AT), (2, AT.plus(Seconds::new(2)))],
+        part_refunds: vec![(7, Money::ZERO), (9, Money::MAX)],
         keys: keys.into_iter().collect(),
         version: 14,
         seats_version: 15,
@@ -763,7 +766,7 @@ fn a_schedules_section_is_read_as_it_was_written() {
         Image { sale: SaleStatus::Upcoming, opened: false, ended: vec![], blocked: vec![], ..image() };
     let of_before = Image { prices: None, ..upcoming.clone() };
     let unmoved = Image { other_deadlines: vec![], ..image() };
-    let plain = Image { phase: None, codes: None, allotments: vec![], ..image() };
+    let plain = Image { phase: None, codes: None, allotments: vec![], part_refunds: vec![], ..image() };
     for image in [image(), closed, cancelled, upcoming, of_before, unmoved, plain] {
         assert_eq!(decode_schedule(&encode_schedule(&image)).unwrap(), image);
     }
@@ -1004,7 +1007,7 @@ proptest! {
         types in prop::collection::vec(any::<u8>(), 0..=100),
         lines in prop::collection::vec((0..4_usize, "\\PC{0,9}", any::<u32>(), any::<i64>(), any::<bool>()), 0..9),
         amounts in prop::collection::vec(0..1_i64 << 49, 8),
-        texts in (prop::option::of("\\PC{1,64}"), prop::option::of("\\PC{1,64}")),
+        texts in (prop::option::of("\\PC{1,64}"), prop::option::of(("\\PC{1,64}", any::<u64>()))),
     ) {
         let area = |(area, price_type, count)| AreaPlaces {
             area: Area(area),
@@ -1020,7 +1023,7 @@ proptest! {
             price_types: types.into_iter().map(PriceType).collect(),
             lines: lines.into_iter().zip(amounts).map(line).collect(),
             code: texts.0.map(Into::into),
-            allotment: texts.1.map(Into::into),
+            allotment: texts.1.map(|(id, life)| TakenFrom { id: id.into(), life }),
             order: None,
         };
         let event = Event::SeatsExchanged {

@@ -139,6 +139,11 @@ async fn places_set_aside_are_blocked_for_others_and_their_code_takes_them_alone
     assert_eq!(pit(&api).await, [1, 3, 0, 1]);
     let read = api.admin(GET, path).await.ok(200);
     assert_eq!([&read["total"], &read["held"], &read["sold"], &read["left"]], [3, 1, 0, 2]);
+    let of_areas = json!([{"areaId": "pit", "total": 2, "held": 1, "sold": 0, "left": 1}]);
+    assert_eq!(read["areaCounts"], of_areas);
+    let offer = api.user("kim", GET, "/schedules/s/offer?code=SPON").await.ok(200);
+    let aside = json!({"seats": ["1-A-1-1"], "areas": [{"areaId": "pit", "available": 1}]});
+    assert_eq!(offer["allotment"], aside, "what is left for who has the code");
     let told = crate::feed::read(&api, 0).await;
     let told = told.iter().find(|event| event.kind == "AllotmentSet").unwrap();
     assert_eq!(told.data["data"]["areas"], places("pit", 2));

@@ -138,6 +138,31 @@ async fn generated_codes_are_told_once_and_again_by_their_key_and_each_is_used_o
 }
 
 #[tokio::test]
+async fn whoever_follows_the_feed_learns_no_generated_code() {
+    let api = on_sale(json!({})).await;
+    let body = json!({"count": 1, "prefix": "fan", "discount": {"percent": 50}});
+    let made = api.admin(POST, CODES).key("k").json(&body).await.ok(201);
+    let code = text(&made["codes"][0]);
+    let held = api.hold_coded("kim", &[1], &code).await.ok(201);
+    assert_eq!((&held["code"], &held["lines"][1]["name"]), (&json!(code), &json!(code)), "its owner has it");
+    let exchange = json!({"seats": seat_ids(&[2])});
+    api.user("kim", PATCH, &path_of(&held)).json(&exchange).await.ok(200);
+    // Once the hold has ended, whoever knows the code could use it.
+    api.user("kim", DELETE, &path_of(&held)).await.ok(200);
+
+    let events = crate::feed::read(&api, 0).await;
+    let told = |kind: &str| events.iter().find(|event| event.kind == kind).unwrap().data["data"].clone();
+    for kind in ["SeatsHeld", "SeatsExchanged"] {
+        let told = told(kind);
+        let masked = json!("FAN-****-****-****");
+        assert_eq!((&told["code"], &told["lines"][1]["name"]), (&masked, &masked), "{told}");
+    }
+    assert!(events.iter().all(|event| !event.data.to_string().contains(&code)));
+    let history = api.admin(GET, "/admin/schedules/s/history?limit=1000").await.ok(200);
+    assert!(!history.to_string().contains(&code));
+}
+
+#[tokio::test]
 async fn ten_thousand_codes_are_generated_at_once() {
     let api = on_sale(json!({})).await;
     let made = api.admin(POST, CODES).json(&json!({"count": 10_000})).await.ok(201);
@@ -307,10 +332,58 @@ async fn seats_set_aside_are_blocked_for_others_and_their_code_takes_them_alone(
 }
 
 #[tokio::test]
+async fn who_brings_a_code_is_told_what_it_gives_before_anything_is_held() {
+    let api = on_sale(json!({})).await;
+    api.set_aside("sponsor", json!({"name": "Sponsor", "seats": seat_ids(&[1, 2])})).await.ok(201);
+    let offer = |user: &'static str, code: &str| {
+        let path = format!("/schedules/s/offer?code={code}");
+        api.user(user, GET, &path)
+    };
+    let terms = json!({"allotmentId": "sponsor", "discount": {"percent": 10}, "grades": ["R"], "maxUses": 1, "maxSeats": 2});
+    api.put_code("SPON", terms).await.ok(201);
+    api.put_code("PLAIN", json!({})).await.ok(201);
+    let given = json!({"code": "SPON", "discount": {"percent": 10}, "grades": ["R"], "seatsLeft": 2,
+        "allotment": {"seats": seat_ids(&[1, 2])}});
+    assert_eq!(offer("kim", "spon").await.ok(200), given, "case doesn't count");
+    assert_eq!(offer("kim", "PLAIN").await.ok(200), json!({"code": "PLAIN"}));
+    offer("kim", "WRONG").await.refused(403, "code_invalid");
+    offer("kim", "!").await.refused(403, "code_invalid");
+    assert_eq!(api.code("SPON").await["used"], 0, "it uses nothing");
+
+    // It is used up, but for who has used it: that one may exchange.
+    let held = api.hold_coded("kim", &[1], "SPON").await.ok(201);
+    assert_eq!(offer("kim", "SPON").await.ok(200), with(given.clone(), "seatsLeft", json!(1)));
+    offer("lee", "SPON").await.refused(409, "code_exhausted");
+    api.user("kim", DELETE, &path_of(&held)).await.ok(200);
+    assert_eq!(offer("lee", "SPON").await.ok(200), given);
+
+    api.admin(POST, "/schedules/s/close").await.ok(200);
+    offer("lee", "SPON").await.refused(409, "schedule_not_open");
+    api.admin(POST, "/schedules/s/open").await.ok(200);
+    api.admin(DELETE, &format!("{ALLOTMENTS}/sponsor")).await.ok(204);
+    offer("lee", "SPON").await.refused(403, "code_invalid");
+}
+
+#[tokio::test]
+async fn a_question_what_a_code_gives_is_a_guess_like_any_other() {
+    let api = on_sale(json!({})).await;
+    api.put_code("RIGHT", json!({})).await.ok(201);
+    for guess in 0..10 {
+        let path = format!("/schedules/s/offer?code=GUESS-{guess}");
+        api.user("kim", GET, &path).await.refused(403, "code_invalid");
+    }
+    api.user("kim", GET, "/schedules/s/offer?code=RIGHT").await.refused(429, "rate_limited");
+    api.user("lee", GET, "/schedules/s/offer?code=RIGHT").await.ok(200);
+}
+
+#[tokio::test]
 async fn what_an_allotment_cannot_be_is_refused_with_the_field() {
     let api = on_sale(json!({})).await;
     for (terms, field) in [
         (json!({"name": "", "seats": seat_ids(&[1])}), "name"),
+        (json!({"name": " ", "seats": seat_ids(&[1])}), "name"),
+        (json!({"name": "x", "reason": "", "seats": seat_ids(&[1])}), "reason"),
+        (json!({"name": "x", "reason": " \n\u{2003}", "seats": seat_ids(&[1])}), "reason"),
         (json!({"name": "x"}), "seats"),
         (json!({"name": "x", "seats": [seat_ids(&[1])[0], seat_ids(&[1])[0]]}), "seats[1]"),
         (json!({"name": "x", "seats": seat_ids(&[1]), "releaseAt": "2020-01-01T00:00:00.000Z"}), "releaseAt"),

@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::{Answer, Api, Call, DELETE, GET, POST, described, feed, path_of, text};
+use crate::{
+    Answer, Api, Call, DELETE, GET, POST, PUT, concert, described, feed, path_of, schedule, text, venue, with,
+};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const OTHER: &str = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -380,7 +382,7 @@ async fn what_is_no_report_is_refused_clearly() {
     let shop = Shop::open(json!({})).await;
     let (_, order) = shop.ready("ann", 1).await;
     let right = captured(&order, "pi_1", SEAT);
-    let with = |name: &str, value: Value| crate::with(right.clone(), name, value);
+    let with = |name: &str, value: Value| with(right.clone(), name, value);
     for (report, field) in [
         (with("type", json!("payment.unheard")), "type"),
         (with("type", Value::Null), "type"),
@@ -424,6 +426,52 @@ async fn money_of_a_confirmed_reservation_that_the_service_gave_back_by_itself_i
     shop.0.user("ann", DELETE, &path_of(&held)).await.ok(200);
     shop.tell(&refunded(&order, "pi_1", SEAT)).await.ok(200);
     assert_eq!(shop.payment(&order["paymentId"]).await["status"], "refunded");
+}
+
+#[tokio::test]
+async fn what_the_service_gave_back_early_is_taken_down_also_where_a_fee_is_not_refundable() {
+    let api = Api::start_with(&[("ONSALE_EXTERNAL_SECRET", SECRET)]);
+    api.admin(PUT, "/venues/v").json(&venue()).await.ok(201);
+    let fee =
+        json!([{"feeId": "booking", "name": "Booking", "amount": 2_000, "per": "seat", "refundable": false}]);
+    api.admin(PUT, "/concerts/c").json(&with(concert(), "fees", fee)).await.ok(201);
+    let policy = json!({"cancelUntilSecondsBeforeStart": 0});
+    api.admin(PUT, "/schedules/s").json(&with(schedule(), "policy", policy)).await.ok(201);
+    api.admin(POST, "/schedules/s/open").await.ok(200);
+    let shop = Shop(api);
+    let paid = async |user: &str, seat: u32, key: &str| {
+        let (held, order) = shop.ready(user, seat).await;
+        let amount = order["amount"].as_u64().unwrap();
+        shop.tell(&captured(&order, key, amount)).await.ok(200);
+        shop.until(&order, "completed").await;
+        (held, order, amount)
+    };
+    let (held, order, amount) = paid("ann", 1, "pi_1").await;
+    shop.tell(&refunded(&order, "pi_1", amount)).await.refused(409, "payment_not_ready");
+    shop.0.user("ann", DELETE, &path_of(&held)).await.ok(200);
+    let owed = shop.payment(&order["paymentId"]).await;
+    assert_eq!((&owed["status"], &owed["refundAmount"]), (&json!("refunding"), &json!(amount - 2_000)));
+    shop.tell(&refunded(&order, "pi_1", amount - 2_001)).await.names("amount");
+    shop.tell(&refunded(&order, "pi_1", amount + 1)).await.names("amount");
+    for _ in 0..2 {
+        shop.tell(&refunded(&order, "pi_1", amount)).await.ok(200);
+    }
+    let back = shop.payment(&order["paymentId"]).await;
+    assert_eq!((&back["status"], back.get("refundAmount")), (&json!("refunded"), None), "all of it is back");
+
+    // A part of the fee follows later.
+    let (held, order, amount) = paid("bob", 2, "pi_2").await;
+    shop.0.user("bob", DELETE, &path_of(&held)).await.ok(200);
+    shop.tell(&refunded(&order, "pi_2", amount - 2_000)).await.ok(200);
+    shop.tell(&refunded(&order, "pi_2", amount - 500)).await.ok(200);
+    let shop = Shop(shop.0.kill_and_restart());
+    shop.tell(&refunded(&order, "pi_2", amount - 2_000)).await.ok(200);
+    let back = shop.payment(&order["paymentId"]).await;
+    assert_eq!((&back["status"], &back["refundAmount"]), (&json!("refunded"), &json!(amount - 500)));
+    let events = feed::read(&shop.0, 0).await;
+    let told = events.iter().filter(|event| event.kind == "PaymentRefunded");
+    let told: Vec<_> = told.map(|event| event.data["data"]["amount"].clone()).collect();
+    assert_eq!(told, [json!(amount), Value::Null, json!(amount - 500)]);
 }
 
 #[tokio::test]

@@ -130,6 +130,19 @@ async fn an_order_of_a_user_is_in_their_lists() {
 }
 
 #[tokio::test]
+async fn a_suspended_user_may_have_an_order_and_a_deleted_one_is_no_user() {
+    let api = closed(json!({})).await;
+    api.known("kim").await;
+    let of_kim = |seat: u32| with(cash(&[seat]), "userId", json!("kim"));
+    for (status, seat) in [("suspended", 1), ("active", 2)] {
+        api.admin(PATCH, "/users/kim").json(&json!({"status": status})).await.ok(200);
+        assert_eq!(api.order(status, &of_kim(seat)).await.ok(201)["userId"], "kim");
+    }
+    api.admin(PATCH, "/users/kim").json(&json!({"status": "deleted"})).await.ok(200);
+    api.order("deleted", &of_kim(3)).await.names("userId");
+}
+
+#[tokio::test]
 async fn an_order_never_takes_what_is_not_free() {
     let api = closed(json!({})).await;
     api.admin(POST, "/schedules/s/open").await.ok(200);
@@ -199,6 +212,8 @@ async fn what_an_order_cannot_be_is_refused_with_the_field() {
         (with(cash(&[1]), "bestAvailable", json!({"count": 1})), "bestAvailable"),
         (with(cash(&[1]), "name", json!("")), "name"),
         (with(cash(&[1]), "reason", json!("a\nb")), "reason"),
+        (with(cash(&[1]), "reason", json!(" ")), "reason"),
+        (with(cash(&[1]), "name", json!(" \u{3000} ")), "name"),
         (
             with(cash(&[1]), "payment", json!({"method": "cash", "reference": "x".repeat(201)})),
             "payment.reference",

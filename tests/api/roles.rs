@@ -58,6 +58,7 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (PUT, "/schedules/{scheduleId}/codes/{code}", ADMINISTER),
         (GET, "/schedules/{scheduleId}/codes/{code}", ADMINISTER),
         (DELETE, "/schedules/{scheduleId}/codes/{code}", ADMINISTER),
+        (GET, "/schedules/{scheduleId}/offer", BUY),
         (GET, "/schedules/{scheduleId}/allotments", WATCH),
         (PUT, "/schedules/{scheduleId}/allotments/{allotmentId}", RUN),
         (GET, "/schedules/{scheduleId}/allotments/{allotmentId}", WATCH),
@@ -118,6 +119,7 @@ fn call(api: &Api, method: Method, route: &str, role: &str) -> Call {
         path.replace("{scheduleId}", "none").replace("{venueId}", "none").replace("{concertId}", "none");
     let query = match route {
         "/admin/schedules/{scheduleId}/seats" => "?at=2026-01-01T00:00:00.000Z",
+        "/schedules/{scheduleId}/offer" => "?code=NONE",
         "/queue/tokens/current" | "/queue/tokens/current/events" => "?scheduleId=none",
         _ => "",
     };

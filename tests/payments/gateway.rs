@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use onsale::clock::ManualClock;
 use onsale::config::Secret;
-use onsale::domain::money::Currency;
+use onsale::domain::concert::{Concert, Fee, FeePer};
+use onsale::domain::ids::FeeId;
+use onsale::domain::money::{Currency, Money};
 use onsale::domain::payments::{Failure, Method, Payment, State};
+use onsale::domain::schedule::policy::Policy;
 use onsale::domain::schedule::{Caller, Command, Reservation, ReservationRef, ReservationStatus};
 use onsale::engine::{CatalogueChange, Engine, EngineConfig, EngineError, Purchase, ScheduleEntry};
 use onsale::gateway::toss::{Toss, TossConfig};
@@ -21,7 +24,9 @@ use onsale::journal::MemoryDisk;
 use onsale::mock_gateway::{DEMO_SECRET, MockConfig, MockGateway, RunningGateway};
 use serde_json::{Value, json};
 
-use super::support::{NOW, config, config_at_now, hold, key, open_with, payments_of, user};
+use super::support::{
+    NOW, concert, config, config_at_now, hold, key, open_schedule, open_with, payments_of, plan, user,
+};
 use super::{SEAT, balance, charge, check_money_with, on, pay, status};
 
 /// How long the client waits for an answer: longer than the mock ever takes by itself.
@@ -93,6 +98,14 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Gives a part back at the gateway's own page, as a person does who isn't this engine.
+    async fn give_back_there(&self, payment_key: &PaymentKey, amount: u64) {
+        let url = format!("{}/v1/payments/{}/cancel", self.gateway.url(), payment_key.as_str());
+        let body = json!({"cancelReason": "goodwill", "cancelAmount": amount});
+        let request = self.client.post(url).basic_auth(DEMO_SECRET, Some("")).json(&body);
+        assert!(request.send().await.unwrap().status().is_success(), "{amount}");
     }
 
     async fn totals(&self) -> Value {
@@ -534,6 +547,117 @@ async fn a_refund_that_the_gateway_refuses_is_owed_until_it_is_made() {
     engine.close().await.unwrap();
 }
 
+/// Of a seat's price, a fee of 2,000 isn't given back.
+const FEE: u64 = 2_000;
+
+/// An engine that sells a show with a fee that isn't refundable.
+async fn with_a_fee(desk: &Desk, dir: &std::path::Path) -> (Engine, Arc<ScheduleEntry>) {
+    let (engine, _) = open_with(desk.with(config(dir), PATIENCE), 2, 0).await;
+    let fee = Fee {
+        id: FeeId::parse("booking").unwrap(),
+        name: "Booking".into(),
+        amount: super::won(FEE),
+        per: FeePer::Reservation,
+        refundable: false,
+    };
+    let concert = Concert { fees: vec![fee], ..concert() };
+    engine.change(CatalogueChange::PutConcert(concert), None).await.unwrap();
+    let plan = plan(engine.now(), Policy { seats_per_user_max: 100, ..Policy::default() });
+    let entry = open_schedule(&engine, "s0", plan).await;
+    (engine, entry)
+}
+
+/// Somebody gives money back at the gateway's own page, before the reservation is cancelled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_somebody_gave_back_at_the_gateway_a_refund_gives_back_the_rest_and_ends() {
+    let (dir, desk) = (tempfile::tempdir().unwrap(), Desk::open().await);
+    let (engine, entry) = with_a_fee(&desk, dir.path()).await;
+    let mut left = 0;
+    // What was given back there; and what went back in the end, of what was paid or owed.
+    for (seat, there, went_back) in [
+        (1, vec![], None),
+        (2, vec![10_000], None),
+        (3, vec![1, 2, 3], None),
+        (4, vec![SEAT], None),
+        (5, vec![SEAT + 1], Some(SEAT + 1)),
+        (6, vec![SEAT + FEE], Some(SEAT + FEE)),
+    ] {
+        let held = hold(&engine, &entry, "kim", &[seat]).await.unwrap();
+        let payment = start(&engine, &entry, "kim", &held).await.unwrap();
+        assert_eq!(payment.amount, super::won(SEAT + FEE));
+        let payment_key = desk.agree(&payment).await;
+        confirm(&engine, "kim", &payment, &payment_key).await.unwrap();
+        for amount in &there {
+            desk.give_back_there(&payment_key, *amount).await;
+        }
+        let release = Command::Release { reservation: reference(&held), caller: Caller::Admin };
+        engine.act(&entry, release, None).await.unwrap();
+        engine.settled().await;
+
+        let back = engine.payment(payment.id).unwrap();
+        assert_eq!((back.state, back.refund), (State::Refunded, Some(super::won(SEAT))), "{there:?}");
+        assert_eq!(back.went_back.map(Money::minor), went_back, "{there:?}");
+        left += SEAT + FEE - back.back().minor();
+        let totals = desk.totals().await;
+        let of = |name: &str| totals[name].as_u64().unwrap();
+        assert_eq!(of("captured") - of("cancelled"), left, "{there:?}");
+    }
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_capture_is_one_also_where_a_part_of_it_went_back_before_it_was_known() {
+    let (dir, desk) = (tempfile::tempdir().unwrap(), Desk::open().await);
+    let (engine, entries) = open_with(desk.with(config(dir.path()), PATIENCE), 2, 1).await;
+    let entry = &entries[0];
+    let held = hold(&engine, entry, "kim", &[1]).await.unwrap();
+    let payment = start(&engine, entry, "kim", &held).await.unwrap();
+    let payment_key = desk.agree(&payment).await;
+    desk.fault("confirm/drop-after", 1).await;
+    desk.fault("find/fail-before", 1_000).await;
+    let pending = confirm(&engine, "kim", &payment, &payment_key).await.unwrap();
+    assert_eq!(pending.state, State::Capturing);
+    desk.give_back_there(&payment_key, 10_000).await;
+    desk.mend().await;
+    assert!(engine.hint(payment.id), "it is being pursued");
+    engine.settled().await;
+    assert_eq!(engine.payment(payment.id).unwrap().state, State::Completed);
+    assert_eq!(status(entry, &held), ReservationStatus::Confirmed, "a person decides what becomes of it");
+
+    let release = Command::Release { reservation: reference(&held), caller: Caller::Admin };
+    engine.act(entry, release, None).await.unwrap();
+    engine.settled().await;
+    assert_eq!(engine.payment(payment.id).unwrap().state, State::Refunded);
+    let totals = desk.totals().await;
+    assert_eq!((&totals["captured"], &totals["cancelled"]), (&json!(SEAT), &json!(SEAT)));
+    engine.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancelled_schedule_gives_back_what_the_gateways_own_page_left() {
+    let (dir, desk) = (tempfile::tempdir().unwrap(), Desk::open().await);
+    let (engine, entry) = with_a_fee(&desk, dir.path()).await;
+    let mut payments = Vec::new();
+    for seat in 0..4 {
+        let held = hold(&engine, &entry, "kim", &[seat]).await.unwrap();
+        let payment = start(&engine, &entry, "kim", &held).await.unwrap();
+        let payment_key = desk.agree(&payment).await;
+        payments.push(confirm(&engine, "kim", &payment, &payment_key).await.unwrap());
+        if seat > 0 {
+            desk.give_back_there(&payment_key, [1, SEAT, SEAT + FEE][usize::try_from(seat).unwrap() - 1])
+                .await;
+        }
+    }
+    engine.act(&entry, Command::Cancel, None).await.unwrap();
+    engine.settled().await;
+    for payment in payments {
+        assert_eq!(engine.payment(payment.id).unwrap().state, State::Refunded);
+    }
+    let totals = desk.totals().await;
+    assert_eq!(totals["captured"], totals["cancelled"], "fees, too: nobody chose to give it back");
+    engine.close().await.unwrap();
+}
+
 /// A gateway that answers what it is told, and remembers what it was asked.
 struct Scripted {
     terms: &'static Terms,
@@ -738,10 +862,10 @@ async fn a_free_ticket_by_card_completes_at_once_and_the_gateway_hears_nothing_o
     let (desk, medium) = (Desk::open().await, MemoryDisk::new());
     let opened = async || Engine::open(desk.with(on(&medium, dir.path()), PATIENCE)).await.unwrap();
     let engine = opened().await;
-    let mut free = super::concert();
-    free.grades[0].price = onsale::domain::money::Money::ZERO;
+    let mut free = concert();
+    free.grades[0].price = Money::ZERO;
     let id = onsale::domain::ids::ScheduleId::parse("s0").unwrap();
-    let plan = super::plan(engine.now(), onsale::domain::schedule::policy::Policy::default());
+    let plan = plan(engine.now(), Policy::default());
     for change in [
         CatalogueChange::PutVenue(super::support::venue(1, 50)),
         CatalogueChange::PutConcert(free.clone()),

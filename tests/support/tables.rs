@@ -175,6 +175,11 @@ impl Tables {
                 assert_eq!((taken, back), (vec![], vec![]), "no balance pays for an order: {payment:?}");
                 continue;
             }
+            // What a gateway has, no account has.
+            if text(payment, "order_id").is_some() {
+                assert_eq!((taken, back), (vec![], vec![]), "{payment:?}");
+                continue;
+            }
             match text(payment, "status").unwrap() {
                 "ready" | "failed" => assert_eq!((taken, back), (vec![], vec![]), "{payment:?}"),
                 "completed" => assert_eq!((taken, back), (vec![amount], vec![]), "{payment:?}"),
@@ -256,7 +261,10 @@ impl Tables {
         for payment in self.find(Table::Payments, "reservation_id", id) {
             let refunds = text(payment, "failure_code") == Some("reservation_cancelled");
             if cancelled && refunds && reservation["payment_id"] == payment["payment_id"] {
-                assert_eq!(payment["refund_amount"], reservation["refund_amount"], "{payment:?}");
+                let (back, owed) = (number(payment, "refund_amount"), number(reservation, "refund_amount"));
+                // Whoever has the money may have given more of it back.
+                let is_more = text(payment, "order_id").is_some() && number(payment, "amount") >= back;
+                assert!(back == owed || (is_more && back > owed), "{payment:?}: {owed}");
             }
         }
     }

@@ -5,6 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { pathToFileURL } from "node:url";
+import { build } from "esbuild";
 
 export class Demonstration {
   static async start() {
@@ -40,13 +42,24 @@ export class Demonstration {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Calls the API as its administrator. */
-  async call(method, path, body) {
-    const headers = { authorization: `Bearer ${this.admin}`, ...(body ? { "content-type": "application/json" } : {}) };
+  /** Calls the API, as its administrator if no other token is given. */
+  async call(method, path, body, { token = this.admin, key } = {}) {
+    const headers = {
+      authorization: `Bearer ${token}`,
+      ...(body ? { "content-type": "application/json" } : {}),
+      ...(key ? { "idempotency-key": key } : {}),
+    };
     const response = await fetch(`${this.base}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
     const text = await response.text();
     assert.ok(response.ok, `${method} ${path}: ${response.status} ${text}`);
     return text ? JSON.parse(text) : null;
+  }
+
+  /** Loads a source of the pages that needs no page. */
+  async source(name) {
+    const out = join(this.folder, `${name.replaceAll("/", "-")}.mjs`);
+    await build({ entryPoints: [new URL(`../src/${name}.ts`, import.meta.url).pathname], bundle: true, format: "esm", outfile: out });
+    return import(pathToFileURL(out).href);
   }
 
   /** Makes a sale that is open, of the demonstration's theatre. Returns the path of its page. */

@@ -28,17 +28,7 @@ export class OpsWorld extends World {
       body: '{"role":"user"}',
     });
     const { accessToken, userId } = await response.json();
-    const call = async (method, path, body, key) => {
-      const headers = {
-        authorization: `Bearer ${accessToken}`,
-        ...(body ? { "content-type": "application/json" } : {}),
-        ...(key ? { "idempotency-key": key } : {}),
-      };
-      const answer = await fetch(`${this.base}/api/v1${path}`, { method, headers, body: body && JSON.stringify(body) });
-      const text = await answer.text();
-      assert.ok(answer.ok, `${method} ${path}: ${answer.status} ${text}`);
-      return JSON.parse(text);
-    };
+    const call = (method, path, body, key) => this.call(method, path, body, { token: accessToken, key });
     const hold = (scheduleId, seats, more = {}) => call("POST", "/reservations", { scheduleId, ...(seats ? { seats } : {}), ...more });
     const buy = async (scheduleId, seats, more) => {
       const held = await hold(scheduleId, seats, more);

@@ -57,6 +57,102 @@ test("the phases of a sale say what is on, what comes, and when", async () => {
   await who.leave();
 });
 
+test("an administrator adds a phase, changes what one may have in it, and removes it", async () => {
+  const { id, page: path } = await world.opsSale("plan", {}, { salesOpenAt: fromNow(48) });
+  const before = (await world.call("GET", `/schedules/${id}`)).policy;
+  const policy = async () => (await world.call("GET", `/schedules/${id}`)).policy;
+  const local = (hours) => {
+    const at = new Date(Math.floor(Date.now() / 60_000) * 60_000 + hours * 3_600_000);
+    return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+  };
+  const who = await world.comes();
+  const { page } = who;
+  await page.goto(`${path}/access`);
+  await page.locator("#add-phase").click();
+  await page.locator("#phase-sure").click();
+  await page.locator("dialog").getByText("Enter a name.").waitFor();
+  await page.locator("dialog input[name=name]").fill("Fan club");
+  await page.locator("dialog input[name=opensAt]").fill(local(2));
+  await page.locator("dialog input[name=closesAt]").fill(local(60));
+  await page.locator("#phase-sure").click();
+  await page.locator("dialog").getByText("Phases are over when the general sale opens.").waitFor();
+  await page.locator("dialog input[name=closesAt]").fill(local(4));
+  await page.locator("dialog").getByLabel("R", { exact: true }).check();
+  await page.locator("dialog input[name=maxSeatsPerUser]").fill("2");
+  await who.isAccessible("the form of a phase");
+  await page.locator("#phase-sure").click();
+  await page.locator("#receipt", { hasText: "Fan club is changed. By admin-ann" }).waitFor();
+  await page.locator(".stage", { hasText: /Fan club fan-club[\s\S]*R\s*2/ }).waitFor();
+  const [phase] = (await policy()).phases;
+  assert.deepEqual([phase.phaseId, phase.name, phase.grades, phase.maxSeatsPerUser], ["fan-club", "Fan club", ["R"], 2]);
+
+  await page.getByRole("button", { name: "Change Fan club" }).click();
+  await page.locator("dialog input[name=maxSeatsPerUser]").fill("0");
+  await page.locator("#phase-sure").click();
+  await page.locator("dialog").getByText("A whole number from 1 to 10,000.").waitFor();
+  await page.locator("dialog input[name=maxSeatsPerUser]").fill("3");
+  await page.locator("#phase-sure").click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  assert.deepEqual((await policy()).phases, [{ ...phase, maxSeatsPerUser: 3 }], "what wasn't changed stays");
+
+  await page.getByRole("button", { name: "Change General sale" }).click();
+  await page.locator("dialog input[name=maxSeatsPerUser]").fill("6");
+  await page.locator("dialog input[name=maxSeatsPerReservation]").fill("5");
+  await page.locator("#phase-sure").click();
+  await page.locator("dialog").waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Change Fan club" }).click();
+  await page.locator("#phase-drop").click();
+  await page.locator("#receipt", { hasText: "Fan club is removed." }).waitFor();
+  await page.getByText("This sale has no phases").waitFor();
+  assert.deepEqual(await policy(), { ...before, maxSeatsPerUser: 6, maxSeatsPerReservation: 5 });
+  await who.leave();
+});
+
+test("a code has all that the API gives it, and nothing of it is lost when it is changed", async () => {
+  const { id, page: path } = await world.opsSale("full-code", {}, { concertId: "live-night-1", salesOpenAt: fromNow(48) });
+  await world.call("PUT", `/schedules/${id}/allotments/press`, { name: "Press", reason: "Reviews", areas: [{ areaId: "floor", count: 5 }] });
+  const code = () => world.call("GET", `/schedules/${id}/codes/FULL-26`);
+  const terms = {
+    phases: ["gone"],
+    allotmentId: "press",
+    discount: { amountPerSeat: 5_000 },
+    grades: ["ST"],
+    priceTypes: ["youth"],
+    maxUses: 9,
+    maxSeats: 20,
+    validFrom: "2026-01-01T00:00:00.123Z",
+    validUntil: "2036-01-01T00:00:00.456Z",
+  };
+  const { concertId, startsAt, endsAt, policy } = await world.call("GET", `/schedules/${id}`);
+  const plan = { concertId, startsAt, endsAt, salesOpenAt: fromNow(48) };
+  const gone = { phaseId: "gone", name: "Gone", opensAt: fromNow(2), closesAt: fromNow(3) };
+  await world.call("PUT", `/schedules/${id}`, { ...plan, policy: { ...policy, phases: [gone] } });
+  await world.call("PUT", `/schedules/${id}/codes/FULL-26`, terms);
+  const who = await world.comes();
+  const { page } = who;
+  await page.goto(`${path}/access`);
+  await page.locator(".code-list tbody tr", { hasText: /FULL-26[\s\S]*Gone · out of Press · ST · 청소년[\s\S]*₩5,000[\s\S]*0 of 9[\s\S]*0 of 20/ }).waitFor();
+  await page.getByRole("button", { name: "Change code FULL-26" }).click();
+  await page.locator("dialog input[name=maxUses]").fill("10");
+  await page.locator("#code-sure").click();
+  await page.locator("#receipt", { hasText: "FULL-26 is defined" }).waitFor();
+  assert.deepEqual(await code(), { ...terms, maxUses: 10, code: "FULL-26", used: 0, seats: 0 });
+
+  // A phase that the sale hasn't any more doesn't go by itself: then the code would be one of the general sale.
+  await world.call("PUT", `/schedules/${id}`, { ...plan, policy });
+  await page.reload();
+  await page.getByRole("button", { name: "Change code FULL-26" }).click();
+  await page.locator("#code-sure").click();
+  await page.locator("dialog .notice.wrong", { hasText: "no such phase" }).waitFor();
+  await page.locator("dialog").getByLabel("gone").uncheck();
+  await page.locator("dialog").getByLabel("일반").check();
+  await page.locator("#code-sure").click();
+  await page.locator(".code-list tbody tr", { hasText: /General sale · out of Press · ST · 일반 · 청소년/ }).waitFor();
+  const after = await code();
+  assert.deepEqual([after.phases, after.priceTypes], [undefined, ["adult", "youth"]]);
+  await who.leave();
+});
+
 test("a sale without phases says that it has none", async () => {
   const { page: path } = await world.opsSale("plain");
   const who = await world.comes("auditor");
@@ -173,8 +269,8 @@ test("codes are generated, and taken along as files", async () => {
   const [allName, all] = await saved(page, "#save-codes");
   assert.equal(allName, "codes-test-ops-batch.csv");
   const lines = all.slice(1).trimEnd().split("\r\n");
-  assert.equal(lines[0], "code,phases,allotmentId,discount,grades,maxUses,used,maxSeats,seats,validFrom,validUntil");
-  assert.equal(lines[1], `${codes[0]},card,,,,1,0,2,0,,`);
+  assert.equal(lines[0], "code,phases,allotmentId,discount,grades,priceTypes,maxUses,used,maxSeats,seats,validFrom,validUntil");
+  assert.equal(lines[1], `${codes[0]},card,,,,,1,0,2,0,,`);
   assert.equal(lines.length, 251);
   await who.leave();
 });
@@ -199,6 +295,8 @@ test("seats are set aside from the map, are sold by their code alone, and are re
   await who.isAccessible("the form of an allotment");
   await page.locator("#allot-sure").click();
   await page.locator("dialog").getByText("Enter a name.").waitFor();
+  await page.locator("dialog").getByText("Enter why: for whom, by which agreement.").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("name")), "name", "the first that is wrong has the focus");
   await page.locator("dialog input[name=name]").fill("The Sponsor");
   assert.equal(await page.locator("dialog input[name=id]").inputValue(), "the-sponsor");
   await page.locator("dialog input[name=reason]").fill("Contract 12");
@@ -249,7 +347,7 @@ test("seats are set aside from the map, are sold by their code alone, and are re
   await page.getByText("24 seats chosen").waitFor();
   assert.equal(await page.locator("#unblock").getAttribute("aria-disabled"), "true");
   await page.getByRole("button", { name: "Release The Sponsor" }).click();
-  await page.locator("dialog").getByText("22 seats go on sale for everyone at once. The 2 seats that are held or sold stay so.").waitFor();
+  await page.locator("dialog").getByText("22 seats go on sale for everyone at once. What is held or sold stays so: 2 seats.").waitFor();
   await who.isAccessible("the question before a release");
   await page.locator("#release-sure").click();
   await page.locator("#receipt", { hasText: "The Sponsor is released. By operator-ann" }).waitFor();
@@ -257,6 +355,57 @@ test("seats are set aside from the map, are sold by their code alone, and are re
   assert.deepEqual(await world.seatsOf(id, "blocked"), []);
   await page.locator(".tabs a", { hasText: "History" }).click();
   await page.locator(".events tbody tr", { hasText: "Allotment released" }).waitFor();
+  await who.leave();
+});
+
+test("places of an area are set aside, counted as they go, changed, and released", async () => {
+  const { id, page: path } = await world.opsSale("shares", {}, { concertId: "live-night-1" });
+  const allotment = () => world.call("GET", `/schedules/${id}/allotments/school`);
+  const who = await world.comes();
+  const { page } = who;
+  await page.goto(`${path}/seats`);
+  await page.locator("#allot-places").click();
+  await page.locator("dialog input[name=name]").fill("School");
+  await page.locator("dialog input[name=reason]").fill("Class trip");
+  await page.locator("#allot-sure").click();
+  await page.locator("dialog").getByText("Set aside at least one place.").waitFor();
+  await page.locator("dialog").getByLabel("스탠딩, 400 free").fill("30");
+  await who.isAccessible("the form of places that are set aside");
+  await page.locator("#allot-sure").click();
+  await page.locator("#receipt", { hasText: "30 places set aside for School." }).waitFor();
+  assert.deepEqual((await allotment()).areas, [{ areaId: "floor", count: 30 }]);
+
+  await world.call("PUT", `/schedules/${id}/codes/SCHOOL-26`, { allotmentId: "school" });
+  const buyer = await world.buyer();
+  await buyer.buy(id, null, { areas: [{ areaId: "floor", count: 3, priceType: "youth" }], code: "school-26" });
+  await page.locator(".allotments tbody tr", { hasText: "스탠딩: 30, of which 27 left, 0 held, 3 sold" }).waitFor();
+
+  // The counter sells out of it, and says how many are left there.
+  await page.goto(`${path}/counter`);
+  await page.locator("#counter-allotment").selectOption("school");
+  await page.locator(".area-places legend", { hasText: "스탠딩, 27 free" }).waitFor();
+  await page.locator("#counter input[name=area-floor-youth]").fill("2");
+  await page.locator("#sell").click();
+  await page.locator("#sold", { hasText: "Sold for ₩124,000: 스탠딩 × 2" }).waitFor();
+
+  await page.goto(`${path}/seats`);
+  await page.getByRole("button", { name: "Change School" }).click();
+  assert.equal(await page.locator("dialog input[name=reason]").inputValue(), "Class trip");
+  await page.locator("dialog").getByText("5 of them are held or sold: no fewer can be set aside.").waitFor();
+  await page.locator("dialog input[name=area-floor]").fill("4");
+  await page.locator("#allot-sure").click();
+  await page.locator("dialog .field .wrong", { hasText: "no fewer can be set aside" }).waitFor();
+  await page.locator("dialog input[name=area-floor]").fill("10");
+  await page.locator("dialog input[name=reason]").fill("Class trip, fewer");
+  await page.locator("#allot-sure").click();
+  await page.locator("#receipt", { hasText: "School is changed." }).waitFor();
+  const { reason, areaCounts } = await allotment();
+  assert.deepEqual([reason, areaCounts], ["Class trip, fewer", [{ areaId: "floor", total: 10, held: 0, sold: 5, left: 5 }]]);
+
+  await page.getByRole("button", { name: "Release School" }).click();
+  await page.locator("dialog").getByText("5 places go on sale for everyone at once. What is held or sold stays so: 5 places.").waitFor();
+  await page.locator("#release-sure").click();
+  await page.getByText("No seats are set aside.").waitFor();
   await who.leave();
 });
 
@@ -271,6 +420,7 @@ test("a refusal leaves the form, and says which seats were taken", async () => {
   await (await world.buyer()).hold(id, ["1층-B-5-3"]);
   await page.locator("#allot").click();
   await page.locator("dialog input[name=name]").fill("Late");
+  await page.locator("dialog input[name=reason]").fill("Too late");
   await page.locator("#allot-sure").click();
   await page.locator("dialog .notice.wrong", { hasText: "some of these seats were taken meanwhile. (1층-B-5-3)" }).waitFor();
   await who.leave();
@@ -372,7 +522,9 @@ test("the box office sells what is chosen, the best, and out of an allotment", a
   await page.locator("#counter input[name=reason]").fill("Regular guest");
   await who.isAccessible("the box office");
   await page.locator("#sell").click();
-  await page.locator("#sold", { hasText: "Sold for ₩300,000: 1층-B-5-3, 1층-B-5-4 · Kim" }).waitFor();
+  await page.locator("#sold", { hasText: "Sold for ₩300,000: 1층 B, row 5, seat 3; 1층 B, row 5, seat 4 · Kim" }).waitFor();
+  assert.match(await page.locator("#sold .lines").innerText(), /VIP × 2\s*₩340,000\s*Discount, Regular guest\s*-₩40,000/);
+  assert.equal(await page.evaluate(() => document.activeElement?.closest("#sold") !== null), true, "the focus is at what was sold");
   await page.locator("#receipt", { hasText: /Sold: reservation .* By admin-ann/ }).waitFor();
   assert.deepEqual(await world.seatsOf(id, "reserved"), ["1층-B-5-3", "1층-B-5-4"]);
   assert.equal(await page.locator("#counter input[name=name]").inputValue(), "", "the next customer begins anew");
@@ -384,16 +536,58 @@ test("the box office sells what is chosen, the best, and out of an allotment", a
   await page.locator("#counter-method").selectOption("complimentary");
   await page.locator(".counter-sum", { hasText: "₩0" }).waitFor();
   await page.locator("#sell").click();
-  await page.locator("#sold", { hasText: "Sold for ₩0: 1층-B-1-1" }).waitFor();
+  await page.locator("#sold", { hasText: "Sold for ₩0: 1층 B, row 1, seat 1" }).waitFor();
   assert.equal((await world.call("GET", `/schedules/${id}/allotments/house`)).sold, 1);
 
   await page.getByRole("button", { name: "The best left" }).click();
-  await page.locator("#counter input[name=count]").fill("3");
   await page.locator("#best-grade").selectOption("A");
+  await page.locator("#counter input[name=count-]").fill("3");
   await page.locator(".counter-sum", { hasText: /3 places\s*₩240,000/ }).waitFor();
   await page.locator("#sell").click();
   await page.locator("#sold", { hasText: "Sold for ₩240,000:" }).waitFor();
   assert.equal((await world.seatsOf(id, "reserved")).length, 6);
+  await who.leave();
+});
+
+test("the counter has a price type for each seat and place, and says the exact sum before it is sold", async () => {
+  const { id, page: path } = await world.opsSale("typed", {}, { concertId: "live-night-1" });
+  const who = await world.comes();
+  const { page } = who;
+  await page.goto(`${path}/counter`);
+  await page.locator(".sections button", { hasText: "2층 B" }).click();
+  for (const seat of [5, 6, 7]) await page.locator(`[role=gridcell][aria-label^="Row 1, seat ${seat},"]`).click();
+  const sum = (words) => page.locator("#counter", { hasText: words }).waitFor();
+  await sum(/R 일반 × 3\s*₩297,000[\s\S]*예매 수수료 × 3\s*₩3,000[\s\S]*3 places\s*₩300,000/);
+  await page.getByLabel("Price type of 2층 B, row 1, seat 6").selectOption("youth");
+  await sum(/R 일반 × 2\s*₩198,000\s*R 청소년\s*₩79,000[\s\S]*₩280,000/);
+  assert.equal(await page.locator("#all-types").inputValue(), "", "they are of several types");
+  await page.locator("#all-types").selectOption("youth");
+  await sum(/R 청소년 × 3\s*₩237,000[\s\S]*₩240,000/);
+  await page.getByRole("button", { name: "Remove 2층 B, row 1, seat 7" }).click();
+  await page.locator("#counter input[name=area-floor-adult]").fill("1");
+  await page.locator("#counter input[name=area-floor-youth]").fill("2");
+  const shown = (await page.locator("#counter > .lines").innerText()).split("\n");
+  await sum(/5 places\s*₩362,000/);
+  await who.isAccessible("price types at the counter");
+  await who.shoot("ops-counter-typed");
+  await page.locator("#sell").click();
+  await page.locator("#sold", { hasText: "Sold for ₩362,000" }).waitFor();
+  assert.deepEqual((await page.locator("#sold .lines").innerText()).split("\n"), shown, "what was said is what was sold");
+  const [order] = (await world.call("GET", `/schedules/${id}/reservations`)).items;
+  assert.equal(order.amount, 362_000);
+  assert.deepEqual(
+    order.seats.map(({ seatId, priceType }) => [seatId, priceType]),
+    [["2층-B-1-5", "youth"], ["2층-B-1-6", "youth"]],
+  );
+
+  await page.getByRole("button", { name: "The best left" }).click();
+  await page.locator("#best-grade").selectOption("R");
+  await page.locator("#counter input[name=count-adult]").fill("1");
+  await page.locator("#counter input[name=count-youth]").fill("1");
+  await page.getByLabel("With an accessible seat").check();
+  await sum(/2 places\s*₩180,000/);
+  await page.locator("#sell").click();
+  await page.locator("#sold", { hasText: /Sold for ₩180,000: 2층 B, row 3, seat 1; 2층 B, row 3, seat 2/ }).waitFor();
   await who.leave();
 });
 
@@ -414,10 +608,10 @@ test("who sells at the counter sees the counter, and nothing else", async () => 
   await page.locator(`#performances a[href$="${id}/counter"]`).click();
   await who.see("#counter");
   assert.deepEqual(await page.locator(".tabs a").allInnerTexts(), ["Box office"]);
-  await page.locator("#counter input[type=number]").fill("3");
-  await page.locator(".counter-sum", { hasText: /3 places\s*₩231,000/ }).waitFor();
+  await page.locator("#counter input[name=area-floor-adult]").fill("3");
+  await page.locator(".counter-sum", { hasText: /3 places\s*₩234,000/ }).waitFor();
   await page.locator("#sell").click();
-  await page.locator("#sold", { hasText: "Sold for ₩234,000: floor ×3" }).waitFor();
+  await page.locator("#sold", { hasText: "Sold for ₩234,000: 스탠딩 × 3" }).waitFor();
   await page.goto(`${path}/history`);
   await who.see("#counter");
   assert.deepEqual(asked, [], "nothing is asked for that the role may not see");

@@ -1,10 +1,7 @@
 // The storefront where a show sells like a theatre: areas, accessible seats, phases, codes, price types. And that a show which uses none of it
 // shows none of it.
 import assert from "node:assert/strict";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { pathToFileURL } from "node:url";
-import { build } from "esbuild";
 import { World } from "./world.mjs";
 
 let world;
@@ -328,6 +325,80 @@ test("a sale that takes codes asks whether one has one, and takes off what it is
   await fan.leave();
 });
 
+test("who has an allotment's code sees its places as free, and no others, with the sum that they cost", async () => {
+  const sale = await festival("aside", {}, { concertId: "matinee" });
+  const seats = ["1층-A-2-2", "1층-A-2-3"];
+  await world.call("PUT", "/schedules/test-aside/allotments/press", { name: "Press", seats, areas: [{ areaId: "floor", count: 4 }] });
+  await world.call("PUT", "/schedules/test-aside/codes/PRESS-26", { allotmentId: "press", discount: { percent: 10 } });
+  const [ann, bob] = [await world.visitor(), await world.fan()];
+  const { page } = ann;
+  const cell = (fan, seat) => fan.page.locator(`[role=gridcell][aria-label^="Row 2, seat ${seat},"]`);
+  const isTaken = async (fan, seat) => (await cell(fan, seat).getAttribute("aria-disabled")) === "true";
+
+  // A visitor sees what everyone does: a code is asked about as somebody.
+  await page.goto(`${sale}?code=press-26`);
+  await ann.see(".sections");
+  await page.locator(".sections button").click();
+  assert.deepEqual([await isTaken(ann, 1), await isTaken(ann, 2)], [false, true]);
+  await page.getByRole("button", { name: "Apply" }).click();
+  await page.locator(".demo-fan button").click();
+  await page.locator(".code .hint", { hasText: "10% off each place. What is free now is set aside for you" }).waitFor();
+  await page.locator(".grid-row").first().waitFor();
+  assert.deepEqual([await isTaken(ann, 1), await isTaken(ann, 2), await isTaken(ann, 3)], [true, false, false]);
+  await page.locator(".area-name", { hasText: "4 left" }).waitFor();
+  await ann.isAccessible("a hall by an allotment's code");
+  await ann.shoot("allotted-1440");
+
+  // Someone with the same code is quicker for a seat and a place: that is seen at once.
+  const code = { code: "PRESS-26" };
+  const hold = { scheduleId: "test-aside", seats: [seats[1]], areas: [{ areaId: "floor", count: 1 }], ...code };
+  const session = await (await fetch(`${world.base}/demo/sessions`, { method: "POST", headers: { "content-type": "application/json" }, body: '{"role":"user"}' })).json();
+  await world.call("POST", "/reservations", hold, { token: session.accessToken });
+  await page.locator('[role=gridcell][aria-label^="Row 2, seat 3,"][aria-disabled=true]').waitFor();
+  await page.locator(".area-name", { hasText: "3 left" }).waitFor();
+
+  await cell(ann, 2).click();
+  await add(ann, "One more, 스탠딩 · 청소년", 2);
+  const bar = await page.locator(".bar").innerText();
+  assert.match(bar, /Discount, PRESS-26 -₩16,000[\s\S]*3 places\s*₩150,000/);
+  const [asked] = await Promise.all([holdOf(page), page.locator("#hold").click()]);
+  assert.deepEqual(asked.seats, [{ seatId: seats[0], priceType: "adult" }]);
+  await page.locator(".ticket", { hasText: /Total\s*₩150,000/ }).waitFor();
+
+  // Its exchange begins with its code, and the seat that is held.
+  await page.getByRole("link", { name: "Change seats" }).click();
+  await page.locator(".code .hint", { hasText: "is set aside for you" }).waitFor();
+  await page.locator(".bar", { hasText: /3 places\s*₩150,000/ }).waitFor();
+
+  // Without the code it is the hall of everyone else.
+  await bob.page.goto(sale);
+  await bob.see(".sections");
+  await bob.page.locator(".sections button").click();
+  assert.deepEqual([await isTaken(bob, 1), await isTaken(bob, 2)], [false, true]);
+  await ann.leave();
+  await bob.leave();
+});
+
+test("a code that isn't valid is said at its field before anything is chosen", async () => {
+  const sale = await festival("applied");
+  await world.call("PUT", "/schedules/test-applied/codes/ONLY-S", { grades: ["S"] });
+  const fan = await world.fan();
+  const { page } = fan;
+  await page.goto(sale);
+  await page.getByRole("button", { name: "I have a code" }).click();
+  await page.locator(CODE).fill("WRONG-1");
+  await page.keyboard.press("Enter");
+  await page.locator(".code .wrong", { hasText: "isn't valid for this sale now" }).waitFor();
+  await page.waitForFunction((code) => document.activeElement?.matches(code), CODE);
+  await page.locator(CODE).fill("only-s");
+  await page.keyboard.press("Enter");
+  await page.locator(".code .hint", { hasText: "For S." }).waitFor();
+  await fan.chooseSeat("1층 A", "Row 1, seat 4");
+  await page.locator(".bar-space .notice", { hasText: "Your code isn't for this" }).waitFor();
+  await fan.isAccessible("a seat that a code isn't for");
+  await fan.leave();
+});
+
 test("accessible seats are turned on, found and held by the keyboard alone", async () => {
   const sale = await festival("accessible");
   const fan = await world.fan();
@@ -475,38 +546,8 @@ test("a sale's date stays on a line in Korean", async () => {
   }
 });
 
-/** Loads a source of the storefront that needs no page. */
-async function load(name) {
-  const out = join(world.folder, `${name}.mjs`);
-  await build({ entryPoints: [new URL(`../src/shop/${name}.ts`, import.meta.url).pathname], bundle: true, format: "esm", outfile: out });
-  return import(pathToFileURL(out).href);
-}
-
-test("a place costs what its grade and type say, and fees are added", async () => {
-  const { priceOf, typesFor, feesFor } = await load("prices");
-  const show = {
-    priceTypes: [{ priceType: "adult", name: "일반" }, { priceType: "youth", name: "청소년", note: "13–18" }],
-    grades: [{ grade: "VIP", price: 170_000, prices: { youth: 120_000 } }, { grade: "R", price: 90_000 }],
-    fees: [
-      { feeId: "booking", name: "예매 수수료", amount: 2_000, per: "seat", refundable: false },
-      { feeId: "post", name: "배송", amount: 3_000, per: "reservation", refundable: true },
-    ],
-  };
-  assert.equal(priceOf(show, "VIP", "adult"), 170_000);
-  assert.equal(priceOf(show, "VIP", null), 170_000);
-  assert.equal(priceOf(show, "VIP", "youth"), 120_000);
-  assert.equal(priceOf(show, "R", "youth"), null, "a type without a price isn't sold in that grade");
-  const names = (grade) => typesFor(show, grade).map(({ priceType }) => priceType);
-  assert.deepEqual([names("VIP"), names("R"), names(null)], [["adult", "youth"], ["adult"], ["adult", "youth"]]);
-  assert.deepEqual(feesFor(show, 3).map(({ amount }) => amount), [6_000, 3_000]);
-  assert.deepEqual(feesFor(show, 0), []);
-  // A plain show has neither.
-  const plain = { grades: [{ grade: "R", price: 90_000 }] };
-  assert.deepEqual([typesFor(plain, "R"), feesFor(plain, 2), priceOf(plain, "R")], [[], [], 90_000]);
-});
-
 test("a wish says what is chosen and nothing that its show doesn't use", async () => {
-  const { bodyOf, countOf } = await load("wish");
+  const { bodyOf, countOf } = await world.source("base/wish");
   const plain = { accessible: false, code: "" };
   const seats = [{ seatId: "a", priceType: null }];
   assert.deepEqual(bodyOf({ seats, areas: [] }, plain), { seats: ["a"] });
@@ -525,7 +566,7 @@ test("a wish says what is chosen and nothing that its show doesn't use", async (
 });
 
 test("a sale's next change is that of its phases and of the general sale, in order", async () => {
-  const { nextChange, nextOpening, openPhase, phasesAhead } = await load("phases");
+  const { nextChange, nextOpening, openPhase, phasesAhead } = await world.source("shop/phases");
   const at = (hours) => new Date(hours * 3_600_000).toISOString();
   const now = (hours) => hours * 3_600_000;
   const phases = [

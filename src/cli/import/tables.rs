@@ -8,8 +8,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use onsale::domain::ids::{ConcertId, InvalidId, ScheduleId};
 
@@ -50,8 +50,12 @@ pub(super) struct Settings {
 }
 
 /// Reads the tables. The documents are complete only if nothing is wrong. The notes say what isn't brought along.
-pub(super) fn read(files: &Files, settings: &Settings, wrong: &mut Wrong<Cell>) -> (Documents, Vec<String>) {
-    let mut reader = Reader { settings, wrong, notes: Vec::new() };
+pub(super) fn read(
+    files: &Files,
+    settings: &Settings,
+    wrong: &mut Wrong<Cell>,
+) -> (Documents, Lines, Vec<String>) {
+    let mut reader = Reader { settings, wrong, notes: Vec::new(), lines: Lines::default() };
     let concerts = reader.concerts(&files.concerts, files.schedules.is_some());
     let shows = match &files.schedules {
         Some(schedules) => reader.schedules(schedules, &concerts),
@@ -59,7 +63,34 @@ pub(super) fn read(files: &Files, settings: &Settings, wrong: &mut Wrong<Cell>) 
     };
     let seats = reader.seats(&files.seats);
     let documents = reader.documents(&concerts, &shows, &seats);
-    (documents, reader.notes)
+    (documents, reader.lines, reader.notes)
+}
+
+/// The lines that the parts of a document were made of, in the order of these.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    venues: Vec<Cell>,
+    concerts: Vec<Cell>,
+    schedules: Vec<Cell>,
+}
+
+impl Lines {
+    /// Says where a field of the document comes from: its line and the rest of its path, or a flag.
+    pub(super) fn place(&self, field: &str) -> String {
+        let found = [("venues", &self.venues), ("concerts", &self.concerts), ("schedules", &self.schedules)]
+            .into_iter()
+            .find_map(|(list, lines)| {
+                let (index, rest) = field.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?;
+                Some((lines.get(index.parse::<usize>().ok()?)?, rest.trim_start_matches('.')))
+            });
+        match found {
+            Some((_, "currency")) => "--currency".to_owned(),
+            Some((_, "timeZone")) => "--time-zone".to_owned(),
+            Some((line, "")) => line.to_string(),
+            Some((line, rest)) => format!("{line}: {rest}"),
+            None => field.to_owned(),
+        }
+    }
 }
 
 struct ConcertLine {
@@ -110,6 +141,7 @@ struct Reader<'r> {
     settings: &'r Settings,
     wrong: &'r mut Wrong<Cell>,
     notes: Vec<String>,
+    lines: Lines,
 }
 
 /// The columns that say when a show is.
@@ -230,7 +262,11 @@ impl Reader<'_> {
                     self.wrong.note(line.cell(None), "has a date without a time");
                     return None;
                 };
-                (when.date, format!("{date} {time}"))
+                if date.parse::<Date>().is_err() {
+                    self.wrong.note(line.cell(when.date), "must be a date, as in 2026-06-01");
+                    return None;
+                }
+                (when.time, format!("{date} {time}"))
             }
             (None, None) => {
                 self.wrong.note(line.cell(None), "needs a start, in a column starts_at, or date and time");
@@ -257,16 +293,44 @@ impl Reader<'_> {
 
     /// Reads an instant: with an offset as it is, without one at the clocks of the house.
     fn instant(&mut self, text: &str, at: Cell) -> Option<Timestamp> {
-        let with_offset = text.parse::<Timestamp>().ok();
-        let by_the_clock = || {
-            let local = text.parse::<DateTime>().ok()?;
-            local.to_zoned(self.settings.zone.clone()).ok().map(|zoned| zoned.timestamp())
-        };
-        let instant = with_offset.or_else(by_the_clock);
-        if instant.is_none() {
-            self.wrong.note(at, "must be a date and a time, as in 2026-06-01 19:00 or 2026-06-01T10:00:00Z");
+        // Spreadsheets write hours of one digit.
+        let padded = text.split_once([' ', 'T']).filter(|(_, time)| time.as_bytes().get(1) == Some(&b':'));
+        let padded = padded.map(|(date, time)| format!("{date}T0{time}"));
+        let text = padded.as_deref().unwrap_or(text);
+        if let Ok(with_offset) = text.parse::<Timestamp>() {
+            return Some(with_offset);
         }
-        instant
+
+        let Ok(local) = text.parse::<DateTime>() else {
+            self.wrong.note(at, "must be a date and a time, as in 2026-06-01 19:00 or 2026-06-01T10:00:00Z");
+            return None;
+        };
+        // Nobody means an instant that isn't, and which of two is meant nobody can tell.
+        let zone = &self.settings.zone_name;
+        let by_the_clock = self.settings.zone.to_ambiguous_zoned(local);
+        match by_the_clock.offset() {
+            AmbiguousOffset::Gap { .. } => {
+                self.wrong.note(at, format!("is a time that the clocks of {zone} leave out that day"));
+                None
+            }
+            AmbiguousOffset::Fold { .. } => {
+                self.wrong.note(
+                    at,
+                    format!(
+                        "is a time that the clocks of {zone} show twice that day: write it with its offset, as in \
+                         2026-10-25T02:30:00+02:00"
+                    ),
+                );
+                None
+            }
+            AmbiguousOffset::Unambiguous { .. } => {
+                let instant = by_the_clock.unambiguous().ok().map(|zoned| zoned.timestamp());
+                if instant.is_none() {
+                    self.wrong.note(at, "is out of range");
+                }
+                instant
+            }
+        }
     }
 
     fn seats(&mut self, file: &File) -> Seats {
@@ -397,13 +461,19 @@ impl Reader<'_> {
                 self.wrong.note(concert.at.clone(), "has no venue, nor has its schedule");
                 continue;
             };
+            let venue_id = houses.id(&name, plan.sections, self.settings);
+            if houses.venues.len() > self.lines.venues.len() {
+                self.lines.venues.push(first.at.clone());
+            }
+            self.lines.concerts.push(concert.at.clone());
+            self.lines.schedules.extend(own.iter().map(|show| show.at.clone()));
             documents.concerts.push(Concert {
                 concert_id: concert.id.clone(),
                 title: concert.title.clone(),
                 artist: concert.artist.clone(),
                 description: concert.description.clone(),
                 poster_url: concert.poster_url.clone(),
-                venue_id: houses.id(&name, plan.sections, self.settings),
+                venue_id,
                 currency: self.settings.currency.clone(),
                 grades: plan.grades,
             });
@@ -627,7 +697,10 @@ mod tests {
             seats: file("seats.csv", seats),
         };
         let mut wrong = Wrong::default();
-        let (documents, notes) = read(&files, settings, &mut wrong);
+        let (documents, lines, notes) = read(&files, settings, &mut wrong);
+        assert_eq!(lines.concerts.len(), documents.concerts.len());
+        assert_eq!(lines.schedules.len(), documents.schedules.len());
+        assert_eq!(lines.venues.len(), documents.venues.len());
         (documents, notes, wrong.tell(ToString::to_string))
     }
 
@@ -719,6 +792,55 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_the_clocks_leave_out_or_show_twice_is_refused_with_its_cell() {
+        let berlin = Settings {
+            zone: TimeZone::get("Europe/Berlin").unwrap(),
+            zone_name: "Europe/Berlin".into(),
+            ..settings()
+        };
+        let seats = "concert_id,number,price\n1,1,10\n2,1,10\n3,1,10\n4,1,10\n5,1,10\n";
+        let concerts = "id,title,venue,date,time\n1,A,G,2026-03-29,02:30\n2,B,G,2026-10-25,2:30\n3,C,G,2026-03-29,3:00\n\
+            4,D,G,29/03/2026,20:00\n5,E,G,2026-03-29,8pm\n";
+        let (_, _, wrong) = read_with(&berlin, concerts, None, seats);
+        assert_eq!(
+            wrong,
+            "concerts.csv:2: time: is a time that the clocks of Europe/Berlin leave out that day\n\
+             concerts.csv:3: time: is a time that the clocks of Europe/Berlin show twice that day: write it with its offset, as in 2026-10-25T02:30:00+02:00\n\
+             concerts.csv:5: date: must be a date, as in 2026-06-01\n\
+             concerts.csv:6: time: must be a date and a time, as in 2026-06-01 19:00 or 2026-06-01T10:00:00Z"
+        );
+        let concerts =
+            "id,title,venue,starts_at\n1,A,G,2026-10-25T02:30:00+02:00\n2,B,G,2026-10-25 9:05:00\n";
+        let (documents, _, wrong) =
+            read_with(&berlin, concerts, None, "concert_id,number,price\n1,1,10\n2,1,10\n");
+        assert_eq!(wrong, "");
+        let starts: Vec<&str> = documents.schedules.iter().map(|show| show.starts_at.as_str()).collect();
+        assert_eq!(starts, ["2026-10-25T00:30:00Z", "2026-10-25T08:05:00Z"]);
+    }
+
+    #[test]
+    fn a_field_of_the_document_leads_to_its_line_or_to_a_flag() {
+        let (concerts, seats) = (
+            "id,title,venue,date,time\n1,A,G,2099-05-01,19:00\n\n2,B,H,2099-05-01,19:00\n",
+            "concert_id,number,price\n1,1,10\n2,1,10\n",
+        );
+        let file = |name: &str, text: &str| File { name: name.into(), text: text.into() };
+        let files = Files { concerts: file("c.csv", concerts), schedules: None, seats: file("s.csv", seats) };
+        let (_, lines, _) = read(&files, &settings(), &mut Wrong::default());
+        for (field, place) in [
+            ("concerts[1].title", "c.csv:4: title"),
+            ("schedules[0].endsAt", "c.csv:2: endsAt"),
+            ("venues[1].sections[0].rows[2]", "c.csv:4: sections[0].rows[2]"),
+            ("concerts[0].currency", "--currency"),
+            ("venues[0].timeZone", "--time-zone"),
+            ("concerts[7].title", "concerts[7].title"),
+            ("venues", "venues"),
+        ] {
+            assert_eq!(lines.place(field), place);
+        }
+    }
+
+    #[test]
     fn every_error_of_the_tables_is_told_at_once_with_its_line_and_column() {
         let concerts = "id,title,venue\n1,Hamlet,Globe\n1,Lear,Globe\na b,X,Globe\n4,,Globe\n";
         let schedules = "id,concert_id,date,time,status,total_seats\n\
@@ -734,7 +856,7 @@ mod tests {
              concerts.csv:4: id: has a character that is not allowed here\n\
              concerts.csv:5: title: is empty\n\
              schedules.csv:3: concert_id: no concert has the id \"9\"\n\
-             schedules.csv:3: date: must be a date and a time, as in 2026-06-01 19:00 or 2026-06-01T10:00:00Z\n\
+             schedules.csv:3: time: must be a date and a time, as in 2026-06-01 19:00 or 2026-06-01T10:00:00Z\n\
              schedules.csv:4: status: must be UPCOMING, OPEN or AVAILABLE, or, for one that stays where it is, CLOSED, CANCELLED or SOLDOUT\n\
              schedules.csv:4: total_seats: must be a number of seats\n\
              schedules.csv:4: time: is empty\n\

@@ -132,8 +132,10 @@ pub struct Payment {
     pub completed_at: Option<Timestamp>,
     /// When the money was back.
     pub refunded_at: Option<Timestamp>,
-    /// How much of it goes back, where that isn't all: some of a reservation's lines are not refundable.
+    /// How much of it is to go back, where that isn't all: some of a reservation's lines are not refundable.
     pub refund: Option<Money>,
+    /// How much went back, where that is more than was to: whoever has the money gave more back.
+    pub went_back: Option<Money>,
     /// The idempotency key that it was started with: a failed attempt lets it go.
     pub(crate) key: Option<u128>,
 }
@@ -144,9 +146,14 @@ impl Payment {
         self.gateway.is_some()
     }
 
-    /// Returns how much a refund of it gives back.
+    /// Returns how much a refund of it is to give back.
     pub fn refund_amount(&self) -> Money {
         self.refund.unwrap_or(self.amount)
+    }
+
+    /// Returns how much its refund has given back, or is to.
+    pub fn back(&self) -> Money {
+        self.went_back.unwrap_or(self.refund_amount())
     }
 
     /// Returns it as it was when it completed, if it ever did: what has become of the money since is left out.
@@ -161,6 +168,7 @@ impl Payment {
             updated_at: completed_at,
             refunded_at: None,
             refund: None,
+            went_back: None,
             ..self
         }
     }

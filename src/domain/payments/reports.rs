@@ -43,13 +43,42 @@ pub enum Report {
         /// Its sentence for the customer.
         reason: Arc<str>,
     },
-    /// It gave back what was to go back.
+    /// It gave money back.
     Refunded {
-        /// What it had taken, but for the amount: that is what went back.
+        /// What it had taken, but for the amount: that is what went back of it in all.
         taken: Taken,
         /// Its name for the refund.
         transaction: Option<Arc<str>>,
     },
+}
+
+impl Payment {
+    /// Decides what it means that so much of its money went back in all. What the service really gave back is taken down, also where that is
+    /// more than it was asked for: it may have given back the whole before anyone here owed a part.
+    fn went_back(&self, amount: Money, transaction: Option<Arc<str>>) -> Result<Option<Event>, Refusal> {
+        if amount > self.amount {
+            return Err(Refusal::MoreThanTaken);
+        }
+
+        let (number, owed) = (self.id.number, self.refund_amount());
+        let more = Some(amount).filter(|amount| *amount > owed);
+        match self.state {
+            State::Refunding if amount < owed => Err(Refusal::LessThanOwed { back: amount, owed }),
+            // A word that was heard before, or that comes late.
+            State::Refunded if amount <= self.back() => Ok(None),
+            State::Refunding | State::Refunded => {
+                Ok(Some(Event::Refunded { number, transaction, amount: more }))
+            }
+            State::Ready
+            | State::Begun
+            | State::Capturing
+            | State::Declined
+            | State::Captured
+            | State::Confirmed
+            | State::Completed
+            | State::Failed => Err(Refusal::NotOwed),
+        }
+    }
 }
 
 impl Payments {
@@ -72,8 +101,8 @@ impl Payments {
             }
 
             Report::Captured(taken) => {
-                if self.reported(order, taken, |known| known.amount)?.is_some() {
-                    return Ok(None);
+                if let Some(known) = self.reported(order, taken)? {
+                    return if known.amount == taken.amount { Ok(None) } else { Err(Refusal::Contradicts) };
                 }
                 let fits = (taken.amount, taken.currency) == (order.amount, order.currency);
                 let failure = match (fits, order.state.is_begun()) {
@@ -89,12 +118,8 @@ impl Payments {
 
             Report::Refunded { taken, transaction } => {
                 let transaction = transaction.clone();
-                if let Some(known) = self.reported(order, taken, Payment::refund_amount)? {
-                    let number = known.id.number;
-                    if known.state == State::Refunding {
-                        return Ok(Some(Event::Refunded { number, transaction }));
-                    }
-                    return if known.state == State::Refunded { Ok(None) } else { Err(Refusal::NotOwed) };
+                if let Some(known) = self.reported(order, taken)? {
+                    return known.went_back(taken.amount, transaction);
                 }
 
                 // It came and went, and word of its coming is late: noted now, that word will change nothing. It is one event, since
@@ -105,23 +130,17 @@ impl Payments {
         }
     }
 
-    /// Finds the payment of the order's reservation that a service's payment key stands for, and of which it told the amount that is to
-    /// be told.
+    /// Finds the payment of the order's reservation that a service's payment key stands for.
     ///
     /// # Errors
-    /// [`Refusal::Contradicts`]; [`Refusal::OthersKey`], since one taking of money can't pay for two reservations.
-    fn reported(
-        &self,
-        order: &Payment,
-        taken: &Taken,
-        amount: impl Fn(&Payment) -> Money,
-    ) -> Result<Option<&Payment>, Refusal> {
+    /// [`Refusal::Contradicts`] where it has another currency; [`Refusal::OthersKey`], since one taking of money can't pay for two
+    /// reservations.
+    fn reported(&self, order: &Payment, taken: &Taken) -> Result<Option<&Payment>, Refusal> {
         let known = self.with_payment_key(order, &taken.payment_key);
         if known.is_none() && self.index.named(&taken.payment_key).next().is_some() {
             return Err(Refusal::OthersKey);
         }
-        let agrees =
-            known.is_none_or(|known| (amount(known), known.currency) == (taken.amount, taken.currency));
+        let agrees = known.is_none_or(|known| known.currency == taken.currency);
         if agrees && taken.amount > Money::ZERO { Ok(known) } else { Err(Refusal::Contradicts) }
     }
 
@@ -187,6 +206,7 @@ impl Payments {
                 completed_at: None,
                 refunded_at: back.is_some().then_some(at),
                 refund: None,
+                went_back: None,
                 key: None,
             });
         }

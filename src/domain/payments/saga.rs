@@ -266,6 +266,8 @@ pub enum Outcome {
     GivenBackAtGateway {
         /// Its name for that.
         transaction: Option<Arc<str>>,
+        /// How much went back, where that is more than was to.
+        amount: Option<Money>,
     },
 }
 
@@ -322,11 +324,13 @@ pub enum Event {
         /// How much, where that isn't all: less than the payment's amount.
         amount: Option<Money>,
     },
-    /// The money is back.
+    /// The money is back; or more of it, where an amount says so of one that is refunded already.
     Refunded {
         number: PaymentNumber,
         /// The gateway's name for that, where it gave one.
         transaction: Option<Arc<str>>,
+        /// How much, where that is more than was to go back.
+        amount: Option<Money>,
     },
     /// A command with an idempotency key changed nothing: only its key is new.
     KeyKept { number: PaymentNumber },
@@ -389,8 +393,23 @@ pub enum Refusal {
     #[error("too many payments of this reservation are being made ready at once; wait a moment")]
     TooManyReady,
     /// The same payment key was reported with another amount, or there is no amount.
-    #[error("this payment key was reported with another amount before")]
+    #[error("this payment key was reported with another amount or currency before")]
     Contradicts,
+    /// More went back than was taken.
+    #[error("more went back than was taken under this payment key")]
+    MoreThanTaken,
+    /// Less went back than is owed.
+    #[error(
+        "{} of this money is owed, and {} went back: report it once all that is owed is back, with what went back in all",
+        .owed.minor(),
+        .back.minor()
+    )]
+    LessThanOwed {
+        /// What went back.
+        back: Money,
+        /// What is owed.
+        owed: Money,
+    },
     /// The same payment key was reported for another reservation.
     #[error(
         "this payment key was reported for another reservation: each time that money is taken has a key of its own"
@@ -456,11 +475,13 @@ impl Payment {
             }
             (State::Confirmed, Outcome::PassEnded) => Some(Event::Completed { number }),
 
-            (State::Refunding, Outcome::GivenBack) => Some(Event::Refunded { number, transaction: None }),
+            (State::Refunding, Outcome::GivenBack) => {
+                Some(Event::Refunded { number, transaction: None, amount: None })
+            }
 
             // An outcome that was noted before, or that comes from a drive that another one has overtaken.
-            (State::Refunding, Outcome::GivenBackAtGateway { transaction }) => {
-                Some(Event::Refunded { number, transaction: transaction.clone() })
+            (State::Refunding, Outcome::GivenBackAtGateway { transaction, amount }) => {
+                Some(Event::Refunded { number, transaction: transaction.clone(), amount: *amount })
             }
             (
                 State::Ready
@@ -578,6 +599,7 @@ impl Payments {
                     completed_at: None,
                     refunded_at: None,
                     refund: None,
+                    went_back: None,
                     key: key.map(|key| key.digest),
                 });
             }
@@ -652,13 +674,8 @@ impl Payments {
                 payment.refund = *amount;
             }
 
-            Event::Refunded { number, transaction } => {
-                let payment = self.go(*number, State::Refunding, State::Refunded, at);
-                payment.refunded_at = Some(at);
-                if transaction.is_some() {
-                    let answer = payment.answer.get_or_insert_default();
-                    Arc::make_mut(answer).refund.clone_from(transaction);
-                }
+            Event::Refunded { number, transaction, amount } => {
+                self.apply_refund(*number, transaction.as_ref(), *amount, at);
             }
 
             Event::KeyKept { .. } => {}
@@ -670,6 +687,30 @@ impl Payments {
             // An earlier version let keys of other payments go, too: in its journals a key may come again within its day.
             self.keys.forget(key.digest, |_| true);
             self.keys.keep(key, self.version, at, event.number());
+        }
+    }
+
+    /// Notes that money is back, or that more of it is.
+    fn apply_refund(
+        &mut self,
+        number: PaymentNumber,
+        transaction: Option<&Arc<str>>,
+        amount: Option<Money>,
+        at: Timestamp,
+    ) {
+        let before = self.numbered(number).map_or(State::Refunding, |payment| payment.state);
+        let is_more = before == State::Refunded && amount.is_some();
+        assert!(is_more || before == State::Refunding, "M3: money is owed until it is back");
+
+        let payment = self.go(number, before, State::Refunded, at);
+        payment.refunded_at = payment.refunded_at.or(Some(at));
+        if let Some(amount) = amount {
+            assert!((payment.back()..=payment.amount).contains(&amount), "M3: no more than was taken");
+            payment.went_back = Some(amount);
+        }
+        if let Some(transaction) = transaction {
+            let answer = payment.answer.get_or_insert_default();
+            Arc::make_mut(answer).refund = Some(Arc::clone(transaction));
         }
     }
 

@@ -234,7 +234,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         Just(Outcome::PassEnded),
         Just(Outcome::GivenBack),
         Just(Outcome::CapturedAtGateway { transaction: Some("t".into()), approved_at: None }),
-        Just(Outcome::GivenBackAtGateway { transaction: Some("r".into()) }),
+        Just(Outcome::GivenBackAtGateway { transaction: Some("r".into()), amount: None }),
     ]
 }
 

@@ -128,7 +128,7 @@ impl Schedule {
         if of.has_all_of(wish) {
             let standing = self.codes.as_ref().and_then(|codes| codes.find_used(own));
             let Standing { terms, .. } = standing.expect("a code is kept as long as a hold uses it");
-            let allotment = of.allotment().and_then(|id| self.allotments.as_ref()?.find(id));
+            let allotment = of.taken_from().and_then(|from| self.allotments.as_ref()?.source(from));
             let lines = of.terms.as_deref().map_or(&[][..], |terms| &terms.lines);
             return Ok(Access { phase, code: Some((own, terms)), allotment, kept: Some(lines) });
         }

@@ -7,7 +7,8 @@
 //! Places of an area have no marks, so an allotment counts its own: how many are left, held and sold. Those that are left are `blocked`
 //! on the map, too. It counts for its own what live reservations have that name it, so an area's share is never less than that.
 //!
-//! A release gives what is left to everyone, at its instant: it is due as the end of a hold is.
+//! A release gives what is left to everyone, at its instant: it is due as the end of a hold is. What was held and sold stays so, and is
+//! nothing of an allotment that has the same id later: each has a life of its own, which reservations name.
 //!
 //! Absent on purpose: codes. An allotment doesn't know by which it can be opened.
 //!
@@ -19,14 +20,13 @@
 use std::sync::Arc;
 
 use super::owner::{BLOCKED, Owner};
+use super::terms::TakenFrom;
 use crate::domain::ids::AllotmentId;
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Area, Seat};
 
 /// The most allotments that a schedule has at once.
 pub const ALLOTMENTS_MAX: usize = 256;
-/// The longest reason, in bytes.
-pub const REASON_BYTES_MAX: usize = 4_000;
 
 /// The lowest mark: an owner from here on is no reservation.
 pub(super) const MARKS_FROM: Owner = BLOCKED - 256;
@@ -48,12 +48,25 @@ pub struct AllotmentTerms {
     pub areas: Arc<[AsidePlaces]>,
     /// When what is left of it becomes available to everyone.
     pub release_at: Option<Timestamp>,
+    /// Which of the allotments it is that have its id, one after the other: the schedule's version that set it first. It is decided, not
+    /// asked for; zero where an earlier version set it.
+    pub life: u64,
 }
 
 impl AllotmentTerms {
     /// Tells whether a seat belongs to it.
     pub fn has(&self, seat: Seat) -> bool {
         self.seats.binary_search(&seat).is_ok()
+    }
+
+    /// Returns what a reservation says that is taken from it.
+    pub fn taken_from(&self) -> TakenFrom {
+        TakenFrom { id: self.id.as_str().into(), life: self.life }
+    }
+
+    /// Tells whether a reservation was taken from it, and not from another of its id.
+    pub fn is_source_of(&self, from: Option<&TakenFrom>) -> bool {
+        from.is_some_and(|from| (&*from.id, from.life) == (self.id.as_str(), self.life))
     }
 
     /// Tells whether it is released by an instant, whether or not the event that says so has come.
@@ -215,6 +228,11 @@ impl Allotments {
     /// Finds an allotment, and its mark.
     pub(super) fn find(&self, id: &str) -> Option<(Owner, &Arc<AllotmentTerms>)> {
         self.iter().find(|(_, terms)| terms.id.as_str() == id)
+    }
+
+    /// Finds the allotment that a reservation was taken from, and its mark, if it still stands.
+    pub(super) fn source(&self, from: &TakenFrom) -> Option<(Owner, &Arc<AllotmentTerms>)> {
+        self.find(&from.id).filter(|(_, terms)| terms.is_source_of(Some(from)))
     }
 
     /// Returns how many seats of the allotment with a mark are left.

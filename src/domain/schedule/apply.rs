@@ -221,8 +221,8 @@ impl Schedule {
         let gone: Vec<Seat> = old.iter().filter(|seat| !seats.contains(seat)).copied().collect();
         let come: Vec<Seat> = seats.iter().filter(|seat| !old.contains(seat)).copied().collect();
         let (old_terms, terms) = (old_terms.as_deref(), terms.map(|terms| &**terms));
-        self.give_home(&gone, number.0, old_terms.and_then(|terms| terms.allotment.as_deref()));
-        let allotment = terms.and_then(|terms| terms.allotment.as_deref());
+        self.give_home(&gone, number.0, old_terms.and_then(|terms| terms.allotment.as_ref()));
+        let allotment = terms.and_then(|terms| terms.allotment.as_ref());
         self.take_home(&come, number.0, allotment, SeatStatus::Held);
         self.give_areas(old_terms, Some(SeatStatus::Held), None);
         self.give_areas(terms, None, Some(SeatStatus::Held));
@@ -336,7 +336,7 @@ impl Schedule {
         match &terms {
             None => self.give(&seats, number.0, FREE, SeatStatus::Available),
             Some(terms) => {
-                self.give_home(&seats, number.0, terms.allotment.as_deref());
+                self.give_home(&seats, number.0, terms.allotment.as_ref());
                 // What was paid for has used its code for good.
                 if let Some(code) = terms.code.as_deref().filter(|_| had_deadline) {
                     self.codes_mut().give_back(code, places);
@@ -372,6 +372,11 @@ impl Schedule {
     fn forget(&mut self, number: u32) {
         let reservation = self.reservations.remove(number).expect("what is forgotten was kept");
         assert!(reservation.order().is_none(), "an order is never forgotten");
+        let back = self.refund_of(&reservation);
+        if reservation.status == ReservationStatus::Cancelled && back < self.amount_of(&reservation) {
+            self.part_refunds.insert(number, back);
+        }
+
         let user = reservation.user.as_ref().expect("what isn't an order has a user");
         let entry = self.users.get_mut(user.as_str()).expect("a user with a reservation is known");
         entry.reservations.remove(number);

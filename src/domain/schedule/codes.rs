@@ -14,6 +14,7 @@
 //! - a batch's numbers are in order, and distinct.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -166,6 +167,23 @@ impl CodePrefix {
             number = (number << 5) | u64::try_from(digit).expect("five bits fit");
         }
         Some(number)
+    }
+}
+
+/// Returns a code as those may hear of it who mustn't use it: of one that was generated, or looks so, its prefix and no letter more.
+pub fn masked(code: &str) -> Cow<'_, str> {
+    const DRAWN_LEN: usize = LETTERS_LEN + LETTERS_LEN / GROUP_LEN - 1;
+    let behind = code.len().checked_sub(DRAWN_LEN).and_then(|at| code.split_at_checked(at));
+    let is_generated = |(prefix, _): &(&str, &str)| {
+        let has_dash = prefix.is_empty() || prefix.ends_with('-');
+        has_dash && CodePrefix((*prefix).into()).drawn(code).is_some()
+    };
+    match behind.filter(is_generated) {
+        Some((prefix, drawn)) => {
+            let hidden = drawn.chars().map(|letter| if letter == '-' { '-' } else { '*' });
+            prefix.chars().chain(hidden).collect::<String>().into()
+        }
+        None => code.into(),
     }
 }
 

@@ -118,7 +118,7 @@ pub enum AnyCommand {
     Open,
     /// Set other prices, as the concert is to have them: refused by a sale that has opened, or opens in a moment.
     Reprice { prices: Arc<Prices> },
-    /// Set the prices that the concert has; where the sale has opened, its own stand.
+    /// Set the prices that the concert has; where the sale has opened, or the box office has sold, its own stand.
     SetPrices { prices: Arc<Prices> },
     /// Change times, policy or casting.
     Replan {

@@ -291,7 +291,7 @@ impl Schedule {
         }
 
         // The best seats leave nobody alone. A seat that its allotment has no more stands alone where it is.
-        let is_home = |seat: &Seat| self.home_of(*seat, reservation.allotment()) == access.source();
+        let is_home = |seat: &Seat| self.home_of(*seat, reservation.taken_from()) == access.source();
         if matches!(wish.pick, Pick::Seats(_)) && (access.kept.is_none() || seats.iter().all(is_home)) {
             self.check_orphans(&seats, Some(reservation), &access, kept)?;
         }
@@ -315,7 +315,7 @@ impl Schedule {
         };
 
         let given_back = without.into_iter().flat_map(|kept| {
-            kept.seats.iter().filter(move |seat| self.home_of(**seat, kept.allotment()) == source)
+            kept.seats.iter().filter(move |seat| self.home_of(**seat, kept.taken_from()) == source)
         });
         for seat in given_back {
             owners[seat.index()] = FREE;
@@ -443,14 +443,14 @@ impl Schedule {
             }
         }
 
-        let home = |seat: &Seat| self.home_of(*seat, expired.allotment());
+        let home = |seat: &Seat| self.home_of(*seat, expired.taken_from());
         let taken = expired.seats.iter().filter(|seat| self.owners[seat.index()] != home(seat));
         let taken: Vec<Seat> = taken.copied().collect();
         if !taken.is_empty() {
             return Err(Refusal::SeatsUnavailable { seats: taken });
         }
         let areas = expired.terms.as_deref().map_or(&[][..], |terms| &terms.areas);
-        self.check_areas(areas, None, |area| self.area_home(area, expired.allotment()))
+        self.check_areas(areas, None, |area| self.area_home(area, expired.taken_from()))
     }
 
     fn open(&self, now: Timestamp) -> Decision {
@@ -491,16 +491,23 @@ impl Schedule {
     /// # Errors
     /// [`Refusal::PricesFixed`].
     pub fn check_reprice(&self, now: Timestamp) -> Result<(), Refusal> {
-        let has_sold = !self.orders.is_empty();
-        if has_sold || self.has_opened_by(now.plus(REPRICE_MARGIN)) {
+        if self.has_sold() || self.has_opened_by(now.plus(REPRICE_MARGIN)) {
             Err(Refusal::PricesFixed)
         } else {
             Ok(())
         }
     }
 
+    /// Tells whether the box office has sold anything, maybe before the sale opens.
+    fn has_sold(&self) -> bool {
+        !self.orders.is_empty()
+    }
+
+    /// Sets the prices that the concert has. Those that something was sold at stand: an order may have come while the concert's change was
+    /// under way, and that may have come to nothing since.
     fn set_prices(&self, prices: &Arc<Prices>) -> Option<Event> {
-        let changes = !self.opened && self.prices.as_ref() != Some(prices);
+        let stand = self.opened || self.has_sold();
+        let changes = !stand && self.prices.as_ref() != Some(prices);
         changes.then(|| Event::PricesSet { prices: Arc::clone(prices) })
     }
 
@@ -632,7 +639,7 @@ impl Schedule {
     ) -> Result<(), Refusal> {
         let is_own = |seat: Seat| {
             own.is_some_and(|own| {
-                self.owners[seat.index()] == own.number.0 && self.home_of(seat, own.allotment()) == source
+                self.owners[seat.index()] == own.number.0 && self.home_of(seat, own.taken_from()) == source
             })
         };
         let taken = |seat: &&Seat| self.owners[seat.index()] != source && !is_own(**seat);

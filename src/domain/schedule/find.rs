@@ -162,7 +162,7 @@ impl Schedule {
             Some(allotments) if source != FREE => allotments.left_in(source, area),
             _ => self.area_counts()[area.index()].available,
         };
-        let own = own.filter(|own| self.area_home(area, own.allotment()) == source);
+        let own = own.filter(|own| self.area_home(area, own.taken_from()) == source);
         let own = own.and_then(|own| own.terms.as_deref()).map_or(0, |terms| in_area(&terms.areas, area));
         left + own
     }

@@ -12,7 +12,7 @@ use super::{BLOCKED, ENDED_PER_USER_MAX, FREE, Plan, Reservation, Schedule, mark
 use crate::domain::concert::Prices;
 use crate::domain::ids::{ConcertId, PhaseId, ScheduleId, ScheduleNumber, UserId, VenueId};
 use crate::domain::keys::{KeyList, Keys};
-use crate::domain::money::Currency;
+use crate::domain::money::{Currency, Money};
 use crate::domain::pages::Pages;
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Layout, Seat};
@@ -45,6 +45,8 @@ pub struct Image {
     pub ended: Vec<(Timestamp, u32)>,
     /// The deadlines that don't count at present of holds of which a payment has moved it, by number.
     pub other_deadlines: Vec<(u32, Timestamp)>,
+    /// What goes back for cancelled reservations that are forgotten, where that isn't all, by number.
+    pub part_refunds: Vec<(u32, Money)>,
     pub keys: KeyList<Answer>,
     pub version: u64,
     pub seats_version: u64,
@@ -78,6 +80,7 @@ impl Image {
             last_reservation: schedule.last_reservation,
             ended: schedule.ended.iter().copied().collect(),
             other_deadlines: schedule.other_deadlines.iter().map(|(number, at)| (*number, *at)).collect(),
+            part_refunds: schedule.part_refunds.iter().map(|(number, back)| (*number, *back)).collect(),
             keys: schedule.keys.list(),
             version: schedule.version,
             seats_version: schedule.seats_version,
@@ -123,6 +126,7 @@ impl Image {
             schedule.restore_allotment(terms);
         }
         schedule.other_deadlines = self.other_deadlines.into_iter().collect();
+        schedule.part_refunds = self.part_refunds.into_iter().collect();
         schedule.keys = Keys::restore(self.limits.keys_max, self.keys);
 
         // An image of before this bound may have more.

@@ -120,6 +120,9 @@ pub struct Schedule {
     ended: BTreeSet<(Timestamp, u32)>,
     /// The reservations that are orders, the oldest first.
     orders: Vec<u32>,
+    /// What goes back for reservations that were cancelled and are forgotten, by number, where that isn't all that was paid: the refund
+    /// may begin later than they are forgotten.
+    part_refunds: BTreeMap<u32, Money>,
     keys: Keys<Answer>,
 
     version: u64,
@@ -166,6 +169,7 @@ impl Schedule {
             other_deadlines: BTreeMap::new(),
             ended: BTreeSet::new(),
             orders: Vec::new(),
+            part_refunds: BTreeMap::new(),
             // The event that creates it is its first.
             version: 1,
             seats_version: 0,

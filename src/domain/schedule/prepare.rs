@@ -13,6 +13,7 @@ use super::codes::{
 };
 use super::command::{Counts, Event, Refusal, SaleStatus, SeatStatus};
 use super::decide::Decision;
+use super::terms::TakenFrom;
 use super::{FREE, Owner, Reservation, Schedule, Terms};
 use crate::domain::ids::AllotmentId;
 use crate::domain::time::Timestamp;
@@ -77,7 +78,7 @@ impl Schedule {
             counts.add(*areas);
         }
 
-        let due = self.ended_by(now).filter(|due| due.allotment() == Some(terms.id.as_str()));
+        let due = self.ended_by(now).filter(|due| terms.is_source_of(due.taken_from()));
         for reservation in due {
             let seats = reservation.seats.iter().filter(|seat| terms.has(**seat)).map(|_| 1);
             let areas = reservation.terms.iter().flat_map(|terms| &*terms.areas);
@@ -93,13 +94,13 @@ impl Schedule {
         all.and_then(|all| Some(all.areas_of(all.find(id)?.0))).unwrap_or_default()
     }
 
-    /// Counts the places of areas that an allotment with these terms would have: those that reservations have by its id, and what is left.
+    /// Counts the places of areas that an allotment with these terms would have: those that reservations have of it, and what is left.
     /// Of a share that has no room for them there are none.
     fn shares(&self, terms: &AllotmentTerms) -> Vec<Option<AllotmentCounts>> {
         let mut taken = vec![[0_u32; 2]; terms.areas.len()];
         if !terms.areas.is_empty() {
             let live = self.reservations.iter().filter(|kept| kept.status.is_live());
-            let own = live.filter(|kept| kept.allotment() == Some(terms.id.as_str()));
+            let own = live.filter(|kept| terms.is_source_of(kept.taken_from()));
             for reservation in own {
                 let is_sold = usize::from(!reservation.status.has_deadline());
                 for places in reservation.terms.iter().flat_map(|terms| &*terms.areas) {
@@ -193,6 +194,9 @@ impl Schedule {
         self.check_named(&terms.seats)?;
         self.check_named_areas(&terms.areas)?;
         let standing = self.allotments.as_ref().and_then(|allotments| allotments.find(&terms.id));
+        // What was taken from one that is released by now is nothing of a new one.
+        let life = standing.map_or(self.version + 1, |(_, standing)| standing.life);
+        let terms = &Arc::new(AllotmentTerms { life, ..AllotmentTerms::clone(terms) });
         if standing.is_some_and(|(_, standing)| standing == terms) {
             return Ok(None);
         }
@@ -305,14 +309,14 @@ impl Schedule {
     }
 
     /// Returns the owner to whom a seat of a reservation goes back: the allotment that it was taken from, if it still has it.
-    pub(super) fn home_of(&self, seat: Seat, allotment: Option<&str>) -> Owner {
-        let found = allotment.and_then(|id| self.allotments.as_ref()?.find(id));
+    pub(super) fn home_of(&self, seat: Seat, allotment: Option<&TakenFrom>) -> Owner {
+        let found = allotment.and_then(|from| self.allotments.as_ref()?.source(from));
         found.filter(|(_, terms)| terms.has(seat)).map_or(FREE, |(mark, _)| mark)
     }
 
     /// Returns the allotment that places of an area go back to: the one that they were taken from, if it still has the area.
-    pub(super) fn area_home(&self, area: Area, allotment: Option<&str>) -> Owner {
-        let found = allotment.and_then(|id| self.allotments.as_ref()?.find(id));
+    pub(super) fn area_home(&self, area: Area, allotment: Option<&TakenFrom>) -> Owner {
+        let found = allotment.and_then(|from| self.allotments.as_ref()?.source(from));
         found.filter(|(_, terms)| terms.has_area(area)).map_or(FREE, |(mark, _)| mark)
     }
 
@@ -358,7 +362,7 @@ impl Schedule {
     ) {
         let Some(terms) = terms else { return };
         for places in &*terms.areas {
-            let mark = self.area_home(places.area, terms.allotment.as_deref());
+            let mark = self.area_home(places.area, terms.allotment.as_ref());
             let home = if mark == FREE { SeatStatus::Available } else { SeatStatus::Blocked };
             let moved = AsidePlaces { area: places.area, count: places.count };
             self.pass_places(mark, moved, from.unwrap_or(home), to.unwrap_or(home));
@@ -367,7 +371,7 @@ impl Schedule {
 
     /// Takes what a reservation has from where it belongs, and counts the use of its code.
     pub(super) fn take(&mut self, reservation: &Reservation, status: SeatStatus) {
-        self.take_home(&reservation.seats, reservation.number.0, reservation.allotment(), status);
+        self.take_home(&reservation.seats, reservation.number.0, reservation.taken_from(), status);
         self.give_areas(reservation.terms.as_deref(), None, Some(status));
         if let Some(code) = reservation.code() {
             self.codes_mut().use_once(code, reservation.places());
@@ -379,7 +383,7 @@ impl Schedule {
         &mut self,
         seats: &[Seat],
         number: Owner,
-        allotment: Option<&str>,
+        allotment: Option<&TakenFrom>,
         status: SeatStatus,
     ) {
         if allotment.is_none() {
@@ -391,7 +395,7 @@ impl Schedule {
     }
 
     /// Gives seats of a reservation back to where they belong.
-    pub(super) fn give_home(&mut self, seats: &[Seat], number: Owner, allotment: Option<&str>) {
+    pub(super) fn give_home(&mut self, seats: &[Seat], number: Owner, allotment: Option<&TakenFrom>) {
         for seat in seats {
             let home = self.home_of(*seat, allotment);
             let status = if home == FREE { SeatStatus::Available } else { SeatStatus::Blocked };
@@ -412,9 +416,9 @@ impl Schedule {
             let mut left = 0;
             for seat in &*terms.seats {
                 let owner = self.owners[seat.index()];
-                let taken = || self.reservations.get(owner).and_then(Reservation::allotment);
+                let taken = || self.reservations.get(owner).and_then(Reservation::taken_from);
                 assert!(
-                    owner == mark || taken() == Some(&*terms.id),
+                    owner == mark || terms.is_source_of(taken()),
                     "a seat of it is left, or was taken from it"
                 );
                 left += u32::from(owner == mark);

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::access::Access;
 use super::codes::Discount;
 use super::terms::{AreaPlaces, Line, LineKind, PriceType, Terms, Wish};
-use super::{Refusal, Reservation, Schedule};
+use super::{Refusal, Reservation, ReservationRef, Schedule};
 use crate::domain::concert::{FeePer, Prices};
 use crate::domain::ids::GradeName;
 use crate::domain::money::Money;
@@ -64,7 +64,7 @@ impl Schedule {
             price_types: if all_default { Box::default() } else { types.into() },
             lines: Box::default(),
             code: access.code.map(|(text, _)| Arc::clone(text)),
-            allotment: access.allotment.map(|(_, terms)| terms.id.as_str().into()),
+            allotment: access.allotment.map(|(_, terms)| terms.taken_from()),
             order: None,
         };
 
@@ -120,6 +120,13 @@ impl Schedule {
     /// Returns what a cancellation of a reservation gives back, or has given back.
     pub fn refund_of(&self, reservation: &Reservation) -> Money {
         reservation.terms.as_ref().map_or_else(|| self.amount(&reservation.seats), |terms| terms.refund())
+    }
+
+    /// Returns what goes back for a reservation that was bought and isn't confirmed any more, also once it is forgotten: all that was
+    /// paid for it, where this says nothing.
+    pub fn refund_owed(&self, id: ReservationRef) -> Option<Money> {
+        let kept = self.reservation(id).map(|reservation| self.refund_of(reservation));
+        kept.or_else(|| self.part_refunds.get(&id.number.0).copied())
     }
 
     fn priced<'a>(

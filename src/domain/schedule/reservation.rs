@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Pick;
-use super::terms::{Order, PriceType, Terms, Wish};
+use super::terms::{Order, PriceType, TakenFrom, Terms, Wish};
 use crate::domain::ids::{PaymentId, ReservationId, ReservationNumber, ScheduleNumber, UserId};
 use crate::domain::time::Timestamp;
 use crate::domain::venue::{Area, Seat};
@@ -104,9 +104,14 @@ impl Reservation {
         self.terms.as_ref()?.code.as_deref()
     }
 
-    /// Returns the allotment that it was taken from.
+    /// Returns the id of the allotment that it was taken from.
     pub fn allotment(&self) -> Option<&str> {
-        self.terms.as_ref()?.allotment.as_deref()
+        self.taken_from().map(|from| &*from.id)
+    }
+
+    /// Returns the allotment that it was taken from, of those that had its id.
+    pub fn taken_from(&self) -> Option<&TakenFrom> {
+        self.terms.as_ref()?.allotment.as_ref()
     }
 
     /// Returns what makes it an order of the box office, where it is one.

@@ -152,9 +152,19 @@ pub struct Terms {
     /// The code that it used, in capital letters.
     pub code: Option<Arc<str>>,
     /// The allotment that it was taken from.
-    pub allotment: Option<Arc<str>>,
+    pub allotment: Option<TakenFrom>,
     /// What makes it an order of the box office.
     pub order: Option<Box<Order>>,
+}
+
+/// The allotment that a reservation was taken from. Once an allotment is released another can have its id, and what was taken from the
+/// first is nothing of the second: so its life counts, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenFrom {
+    /// The allotment's id.
+    pub id: Arc<str>,
+    /// Its life, as its terms say.
+    pub life: u64,
 }
 
 /// How an order is paid.

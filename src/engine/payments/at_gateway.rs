@@ -16,7 +16,7 @@ use crate::domain::schedule::ReservationStatus;
 use crate::engine::error::EngineError;
 use crate::gateway::{
     Cancel, CancelOutcome, Capture, CaptureOutcome, Find, Found, Gateway, IdempotencyKey, NotCaptured,
-    OrderId, PaymentKey, Terms, Why,
+    OrderId, PaymentKey, Said, Terms, Why,
 };
 use crate::random;
 
@@ -99,13 +99,18 @@ impl Drive<'_> {
         let declined =
             |code: &str, reason: &str| Finding::Final(Outcome::Declined(Failure::declined(code, reason)));
         match found {
-            Found::Captured { amount, cancelled_amount: Money::ZERO, approved_at, .. }
-                if amount == payment.amount =>
-            {
-                Finding::Final(Outcome::CapturedAtGateway { transaction: None, approved_at })
-            }
             Found::Captured { amount, cancelled_amount, .. } if amount == cancelled_amount => {
                 declined(terms.codes.given_back, "The money was given back at the gateway.")
+            }
+            // It was taken, whatever part of it somebody gave back since: a refund gives back the rest.
+            Found::Captured { amount, cancelled_amount, approved_at, .. } if amount == payment.amount => {
+                if cancelled_amount > Money::ZERO {
+                    self.tell_surprise(
+                        cancelled_amount,
+                        "a part of a payment was given back at the gateway, not by this engine",
+                    );
+                }
+                Finding::Final(Outcome::CapturedAtGateway { transaction: None, approved_at })
             }
 
             Found::Captured { amount, cancelled_amount, .. } => {
@@ -147,21 +152,51 @@ impl Drive<'_> {
             _ => "The reservation was cancelled.",
         };
 
-        let cancel = Cancel {
-            payment_key,
-            amount: payment.refund_amount(),
-            captured: payment.amount,
-            reason: reason.to_owned(),
-            idempotency_key: self.attempt("cancel"),
-        };
-        match self.call(&self.calls().refunds, gateway.cancel(cancel)).await {
-            CancelOutcome::Cancelled { transaction } => {
-                let transaction = transaction.map(|transaction| transaction.as_str().into());
-                Ok(Outcome::GivenBackAtGateway { transaction })
+        let owed = payment.refund_amount();
+        let named = |transaction: Option<Said>| transaction.map(|transaction| transaction.as_str().into());
+        let mut back = Money::ZERO;
+        // Once more where the gateway has less than it would have, but for somebody at its own page: then only the rest is asked for.
+        for _ in 0..2 {
+            let cancel = Cancel {
+                payment_key: payment_key.clone(),
+                amount: owed,
+                captured: payment.amount,
+                back,
+                reason: reason.to_owned(),
+                idempotency_key: self.attempt("cancel"),
+            };
+            match self.call(&self.calls().refunds, gateway.cancel(cancel)).await {
+                CancelOutcome::Cancelled { transaction } => {
+                    return Ok(Outcome::GivenBackAtGateway { transaction: named(transaction), amount: None });
+                }
+                CancelOutcome::Differs { back: more, transaction } if more > owed => {
+                    self.tell_surprise(
+                        more,
+                        "more was given back at the gateway than was owed, and not by this engine",
+                    );
+                    let amount = Some(more.min(payment.amount));
+                    return Ok(Outcome::GivenBackAtGateway { transaction: named(transaction), amount });
+                }
+                CancelOutcome::Differs { back: part, .. } => {
+                    tracing::warn!(
+                        payment = %self.id, cancelled = part.minor(),
+                        "a part of the money was given back at the gateway, not by this engine: only the rest of it goes back now"
+                    );
+                    back = part;
+                }
+                CancelOutcome::Refused { code, reason } => {
+                    return Err(NotYet::RefundRefused { code, reason });
+                }
+                CancelOutcome::Unknown { why } => return Err(NotYet::Gateway(why)),
             }
-            CancelOutcome::Refused { code, reason } => Err(NotYet::RefundRefused { code, reason }),
-            CancelOutcome::Unknown { why } => Err(NotYet::Gateway(why)),
         }
+        Err(NotYet::Gateway(Why::UnderWay))
+    }
+
+    /// Tells an operator that money moved at the gateway which nobody here has moved.
+    fn tell_surprise(&self, cancelled: Money, what: &'static str) {
+        metrics::counter!("onsale_gateway_surprises_total").increment(1);
+        tracing::error!(payment = %self.id, cancelled = cancelled.minor(), what, "the gateway's own ledger differs: look at it there");
     }
 
     fn gateway(&self, payment: &Payment) -> Result<Arc<dyn Gateway>, EngineError> {

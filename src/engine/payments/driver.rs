@@ -383,12 +383,10 @@ impl Drive<'_> {
         End::Settled
     }
 
-    /// Returns how much of a cancelled reservation's money goes back, as its lines say; nothing where it is forgotten, and so all of it.
+    /// Returns how much of a cancelled reservation's money goes back, where that isn't all.
     fn refundable(&self, payment: &Payment) -> Option<Money> {
         let entry = self.directory.schedule_by_number(payment.id.schedule)?;
-        let schedule = entry.read();
-        let reservation = schedule.reservation(payment.reservation)?;
-        Some(schedule.refund_of(reservation))
+        entry.read().refund_owed(payment.reservation)
     }
 
     /// Waits before a step is tried again; says no when nothing can change any more.

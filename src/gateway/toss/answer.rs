@@ -244,11 +244,15 @@ pub(super) fn cancel(reply: &Reply, asked: &Cancel) -> OrLook<CancelOutcome> {
             }
         };
     }
-    let outcome = went_back(reply, asked).unwrap_or_else(|| {
+    let outcome = match went_back(reply, asked) {
+        // It says that it did what it was asked to, and it didn't.
+        Some(CancelOutcome::Differs { back, .. }) if back < asked.amount => None,
+        outcome => outcome,
+    };
+    OrLook::Answered(outcome.unwrap_or_else(|| {
         complain("cancel", reply.status, None, Why::NotUnderstood);
         CancelOutcome::Unknown { why: Why::NotUnderstood }
-    });
-    OrLook::Answered(outcome)
+    }))
 }
 
 /// Reads from the payment's state whether the money was refunded before. `code` and `reason` are the answer to the
@@ -262,15 +266,23 @@ pub(super) fn cancelled_before(
     let has_the_money = may_have_less(code.as_str());
     let looked = looked.filter(|reply| is_success(reply)).and_then(|reply| went_back(reply, asked));
     match looked {
-        Some(CancelOutcome::Unknown { .. }) if has_the_money => CancelOutcome::Refused { code, reason },
+        // Nothing is back but what was known to be, so that it isn't why the refund was refused.
+        Some(CancelOutcome::Differs { back, .. }) if back <= asked.back => {
+            if has_the_money {
+                CancelOutcome::Refused { code, reason }
+            } else {
+                CancelOutcome::Unknown { why: Why::NotUnderstood }
+            }
+        }
         Some(outcome) => outcome,
-        None if has_the_money => CancelOutcome::Unknown { why: Why::Failed },
+        // How much of it is back isn't known.
+        None if has_the_money || asked.amount < asked.captured => CancelOutcome::Unknown { why: Why::Failed },
         // The gateway says that it was cancelled; only the transaction's name is missing.
         None => CancelOutcome::Cancelled { transaction: None },
     }
 }
 
-/// Reads whether the amount was refunded. Returns `None` if the document is of another payment.
+/// Reads how much was refunded. Returns `None` if the document is of another payment.
 fn went_back(reply: &Reply, asked: &Cancel) -> Option<CancelOutcome> {
     let payment = Document::parse(&reply.body)?;
     let amount = payment.cancelled()?;
@@ -292,13 +304,13 @@ fn went_back(reply: &Reply, asked: &Cancel) -> Option<CancelOutcome> {
         Some(_) | None => {}
     }
 
-    if amount < asked.amount {
-        return Some(CancelOutcome::Unknown { why: Why::NotUnderstood });
-    }
-
     let transaction = last.and_then(|last| last.transaction_key.as_deref());
     let transaction = transaction.or(payment.last_transaction_key.as_deref()).map(Said::new);
-    Some(CancelOutcome::Cancelled { transaction })
+    if amount == asked.amount {
+        Some(CancelOutcome::Cancelled { transaction })
+    } else {
+        Some(CancelOutcome::Differs { back: amount, transaction })
+    }
 }
 
 /// Makes a decline with a code of the engine's.

@@ -145,6 +145,7 @@ fn cancel() -> Cancel {
         payment_key: PaymentKey::parse(KEY).unwrap(),
         amount: Money::new(340_000).unwrap(),
         captured: Money::new(340_000).unwrap(),
+        back: Money::ZERO,
         reason: "The seats were gone.".to_owned(),
         idempotency_key: IdempotencyKey::parse("cancel-1").unwrap(),
     }

@@ -112,15 +112,24 @@ impl Checks {
         }
     }
 
-    /// Checks a text of one line with as many characters.
+    /// Checks a text of one line with as many characters; one that must say something isn't blank.
     pub(super) fn text(&mut self, field: Arguments<'_>, text: &str, length: RangeInclusive<usize>) {
         self.characters(field, text, length, char::is_control);
     }
 
     /// Checks a text that may have several lines.
     pub(super) fn lines(&mut self, field: Arguments<'_>, text: &str) {
+        self.several_lines(field, text, 0);
+    }
+
+    /// Checks a text that may have several lines, and says something.
+    pub(super) fn reason(&mut self, field: Arguments<'_>, text: &str) {
+        self.several_lines(field, text, 1);
+    }
+
+    fn several_lines(&mut self, field: Arguments<'_>, text: &str, least: usize) {
         let refused = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-        self.characters(field, text, 0..=LINES_LEN_MAX, refused);
+        self.characters(field, text, least..=LINES_LEN_MAX, refused);
     }
 
     fn characters(
@@ -137,6 +146,8 @@ impl Checks {
             self.wrong(field, format!("must have {least} to {most} characters"));
         } else if text.chars().any(refused) {
             self.wrong(field, "must not have control characters");
+        } else if *length.start() > 0 && text.trim().is_empty() {
+            self.wrong(field, "must not be blank");
         }
     }
 

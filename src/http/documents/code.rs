@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::checks::{Checks, NAME_LEN_MAX};
 use super::schedule::check_grades;
 use super::words::{
-    At, CatalogueId, CodeText, GradeText, InstantText, LinesText, NameText, PlaceText, SeatName,
+    At, CatalogueId, CodeText, GradeText, InstantText, NameText, PlaceText, ReasonText, SeatName,
 };
 use crate::domain::concert::PRICE_MAX;
 use crate::domain::ids::{AllotmentId, PhaseId};
@@ -262,7 +262,7 @@ pub struct AllotmentBody {
     #[schema(value_type = NameText)]
     pub name: String,
     /// Why they are set aside.
-    #[schema(value_type = Option<LinesText>)]
+    #[schema(value_type = Option<ReasonText>)]
     pub reason: Option<String>,
     /// The ids of the seats, each once.
     #[schema(value_type = Option<HashSet<SeatName>>)]
@@ -295,6 +295,24 @@ impl AsidePlacesDocument {
     }
 }
 
+/// How many places of an area an allotment has, and where they are.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = AsideCounts)]
+struct AsideCountsDocument {
+    /// The area's id.
+    #[schema(value_type = PlaceText)]
+    area_id: String,
+    /// How many it has.
+    total: u32,
+    /// How many are held, or being paid.
+    held: u32,
+    /// How many are sold.
+    sold: u32,
+    /// How many are left to those who bring a code of it.
+    left: u32,
+}
+
 /// An allotment as it stands.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -312,6 +330,9 @@ pub struct AllotmentDocument {
     /// Its places of areas: those that are left, held and sold; absent if it has none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     areas: Vec<AsidePlacesDocument>,
+    /// Where its places of each area are, as the map shows them; absent if it has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    area_counts: Vec<AsideCountsDocument>,
     #[serde(skip_serializing_if = "Option::is_none")]
     release_at: Option<At>,
     /// How many places it has, seats and places of areas together.
@@ -333,7 +354,7 @@ impl AllotmentBody {
         let mut checks = Checks::default();
         checks.text(format_args!("name"), &self.name, 1..=NAME_LEN_MAX);
         if let Some(reason) = &self.reason {
-            checks.lines(format_args!("reason"), reason);
+            checks.reason(format_args!("reason"), reason);
         }
         let release = checks.instant_or_none(format_args!("releaseAt"), self.release_at.as_deref());
         checks.finish(Some(release))
@@ -341,14 +362,27 @@ impl AllotmentBody {
 }
 
 impl AllotmentDocument {
-    /// Shows an allotment.
-    pub fn of(terms: &AllotmentTerms, counts: AllotmentCounts, layout: &Layout) -> Self {
+    /// Shows an allotment; `of_areas` are the counts of its places of areas, as its terms list these.
+    pub fn of(
+        terms: &AllotmentTerms,
+        counts: AllotmentCounts,
+        of_areas: &[AllotmentCounts],
+        layout: &Layout,
+    ) -> Self {
+        let of_area = |(places, counts): (&AsidePlaces, &AllotmentCounts)| AsideCountsDocument {
+            area_id: layout.areas()[places.area.index()].id.to_string(),
+            total: counts.total,
+            held: counts.held,
+            sold: counts.sold,
+            left: counts.left,
+        };
         Self {
             allotment_id: terms.id.to_string(),
             name: terms.name.clone(),
             reason: terms.reason.clone(),
             seats: terms.seats.iter().map(|seat| layout.seat_id(*seat).to_owned()).collect(),
             areas: terms.areas.iter().map(|places| AsidePlacesDocument::of(*places, layout)).collect(),
+            area_counts: terms.areas.iter().zip(of_areas).map(of_area).collect(),
             release_at: terms.release_at.map(At),
             total: counts.total,
             held: counts.held,

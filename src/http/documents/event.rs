@@ -23,7 +23,7 @@ use crate::domain::ids::{
 use crate::domain::money::{Currency, Money};
 use crate::domain::payments::Payment;
 use crate::domain::schedule::allotments::{AllotmentTerms, AsidePlaces};
-use crate::domain::schedule::codes::CodeTerms;
+use crate::domain::schedule::codes::{CodeTerms, masked};
 use crate::domain::schedule::orders::Order;
 use crate::domain::schedule::terms::AreaPlaces;
 use crate::domain::schedule::{Creation, Event, Terms};
@@ -344,11 +344,11 @@ fn add_order(fields: &mut Value, order: Option<&Order>) {
     }
 }
 
-/// Adds the code that a hold used, and the allotment that it was taken from.
+/// Adds the code that a hold used, and the allotment that it was taken from. Whoever follows the feed can't buy with a generated code.
 fn brought(mut fields: Value, terms: Option<&Terms>) -> Value {
-    let code = terms.and_then(|terms| terms.code.as_deref());
-    let allotment = terms.and_then(|terms| terms.allotment.as_deref());
-    for (name, value) in [("code", code), ("allotmentId", allotment)] {
+    let code = terms.and_then(|terms| terms.code.as_deref()).map(masked);
+    let allotment = terms.and_then(|terms| terms.allotment.as_ref()).map(|from| &*from.id);
+    for (name, value) in [("code", code.as_deref()), ("allotmentId", allotment)] {
         if let Some(value) = value {
             fields[name] = value.into();
         }
@@ -472,9 +472,14 @@ fn add_terms(fields: &mut Value, terms: Option<&Terms>, names: &impl Names) {
 
 /// Adds what a reservation costs, where it isn't its seats' prices alone.
 fn with_lines(mut fields: Value, terms: Option<&Terms>) -> Value {
-    if let Some(terms) = terms.filter(|terms| !terms.lines.is_empty()) {
-        fields["lines"] = written(&terms.lines.iter().map(LineDocument::from).collect::<Vec<_>>());
+    let Some(terms) = terms.filter(|terms| !terms.lines.is_empty()) else { return fields };
+    let mut lines = written(&terms.lines.iter().map(LineDocument::from).collect::<Vec<_>>());
+    // What a code takes off has its name.
+    let names = lines.as_array_mut().into_iter().flatten().map(|line| &mut line["name"]);
+    for name in names.filter(|name| name.as_str() == terms.code.as_deref()) {
+        *name = terms.code.as_deref().map(masked).into();
     }
+    fields["lines"] = lines;
     fields
 }
 

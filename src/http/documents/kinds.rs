@@ -269,7 +269,7 @@ const SCHEDULE_ID: &[Field] = &[field("scheduleId", Text, "the schedule")];
 const PHASE: &[Field] = &[field("phaseId", Text, "the phase, as in the policy")];
 const CODE: &[Field] = &[field("code", Text, "the code, in capital letters")];
 const BROUGHT: &[Field] = &[
-    field("code", Text, "the code that it uses").sometimes(),
+    field("code", Text, "the code that it uses; of a generated one the prefix alone, with `*` for every letter that was drawn, in `lines`, too").sometimes(),
     field("allotmentId", Text, "the allotment that it was taken from").sometimes(),
 ];
 const CODE_TERMS: &[Field] =
@@ -363,7 +363,8 @@ kinds! {
           field("paidAmount", Number, "how much was paid: more than `amount` where a fee is not refundable; null as `paymentId`").or_null(),
           field("currency", Text, "ISO 4217; null as `paymentId`").or_null(),
           field("paymentKey", Text, "with the method `external`: your payment service's name for what it took").sometimes()]];
-    PAYMENT_REFUNDED = Payment Public "PaymentRefunded", "Its money is back", [PAYMENT];
+    PAYMENT_REFUNDED = Payment Public "PaymentRefunded", "Its money is back. It comes again where more of it goes back later", [PAYMENT,
+        &[field("amount", Number, "how much went back in all, where that is more than `RefundBegun` said").sometimes()]];
     PAYMENT_ACCEPTED = Payment Internal "PaymentAccepted", "The client brought what the checkout gave", [PAYMENT];
     CAPTURE_BEGUN = Payment Internal "CaptureBegun", "The money is taken next", [PAYMENT];
     PAYMENT_DECLINED = Payment Internal "PaymentDeclined", "The money was surely not taken", [PAYMENT, &[FAILURE]];

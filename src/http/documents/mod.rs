@@ -40,9 +40,9 @@ pub use venue::{RowDocument, SeatDocument, SectionDocument, VenueDocument};
 pub use words::{
     AnyMethodWord, At, CatalogueId, CodeText, CurrencyText, EmailText, FloorText, GateWord, GradeText,
     InstantText, LineName, LineText, LinesText, MethodWord, NameText, NewEmailText, OpaqueId,
-    OrderMethodWord, OrderText, PaymentWord, PictureUrl, PlaceText, PlaceWord, PlanName, ReservationWord,
-    SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord, UserNameText, UserText, UserWord, ZoneText,
-    either, numbers_by_id,
+    OrderMethodWord, OrderText, PaymentWord, PictureUrl, PlaceText, PlaceWord, PlanName, ReasonText,
+    ReservationWord, SaleWord, SeatName, SeatWord, ShapeWord, TransactionWord, UserNameText, UserText,
+    UserWord, ZoneText, either, numbers_by_id,
 };
 
 pub(crate) use checks::instant;

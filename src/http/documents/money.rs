@@ -96,7 +96,10 @@ pub(super) fn of_payments(
             };
             (&kinds::REFUND_BEGUN, owed.because(failure))
         }
-        Event::Refunded { .. } | Event::Unmatched { back: Some(_), .. } => {
+        Event::Refunded { amount: Some(amount), .. } => {
+            (&kinds::PAYMENT_REFUNDED, json!({"amount": amount.minor()}))
+        }
+        Event::Refunded { amount: None, .. } | Event::Unmatched { back: Some(_), .. } => {
             (&kinds::PAYMENT_REFUNDED, json!({}))
         }
         Event::KeyKept { .. } => (&kinds::PAYMENT_KEY_KEPT, json!({})),
@@ -298,7 +301,7 @@ pub struct PaymentDocument<'a> {
     completed_at: Option<At>,
     #[schema(required)]
     refunded_at: Option<At>,
-    /// How much goes back, where that isn't the whole `amount`.
+    /// How much goes or went back, where that isn't the whole `amount`.
     #[serde(skip_serializing_if = "Option::is_none")]
     refund_amount: Option<u64>,
     /// Why the payment failed or was refunded.
@@ -396,7 +399,7 @@ impl<'a> PaymentDocument<'a> {
             updated_at: At(payment.updated_at),
             completed_at: payment.completed_at.map(At),
             refunded_at: payment.refunded_at.map(At),
-            refund_amount: payment.refund.map(Money::minor),
+            refund_amount: Some(payment.back()).filter(|back| *back != payment.amount).map(Money::minor),
             failure: payment.failure.as_ref().map(FailureDocument::from),
             refund: None,
             gateway: if for_staff { GatewayDocument::of(payment) } else { None },

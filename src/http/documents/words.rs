@@ -43,6 +43,8 @@ macro_rules! domain {
 const PRINTABLE: &str = r"^[^\x00-\x1f\x7f-\x9f]+$";
 /// The same, or nothing.
 const LINE: &str = r"^[^\x00-\x1f\x7f-\x9f]*$";
+/// A text that isn't blank, and whose control characters are tabs and line ends.
+const REASON: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 /// A text whose control characters are tabs and line ends.
 const LINES: &str = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]*$";
 /// No white space, and before any path no scheme but two.
@@ -187,7 +189,7 @@ texts! {
     /// The name of a grade.
     GradeText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
     /// The id of a section or a row.
-    PlaceText: 1..=ID_LEN_MAX, PRINTABLE, "1–128 printable characters";
+    PlaceText: 1..=ID_LEN_MAX, NAME, "1–128 printable characters, not only white space";
     /// An address to sign in with.
     EmailText: 1..=EMAIL_LEN_MAX, EMAIL,
         "Kept as it is written, and compared by the mailbox that it leads to: without case, in Unicode's form KC, without quotation marks that nothing needs, with the domain in ASCII";
@@ -197,15 +199,17 @@ texts! {
     /// How a user is called.
     UserNameText: 1..=NAME_LEN_MAX, NAME, "1–100 printable characters, without white space around them";
     /// A name for people.
-    NameText: 1..=checks::NAME_LEN_MAX, PRINTABLE, "1–500 printable characters";
+    NameText: 1..=checks::NAME_LEN_MAX, NAME, "1–500 printable characters, not only white space";
     /// A name, a reference or a reason of an order.
-    OrderText: 1..=ORDER_TEXT_LEN_MAX, PRINTABLE, "1–200 printable characters";
+    OrderText: 1..=ORDER_TEXT_LEN_MAX, NAME, "1–200 printable characters, not only white space";
     /// The name of a price type or a fee, which lines of reservations keep.
-    LineName: 1..=LINE_NAME_LEN_MAX, PRINTABLE, "1–100 printable characters";
+    LineName: 1..=LINE_NAME_LEN_MAX, NAME, "1–100 printable characters, not only white space";
     /// A text of one line, for people.
     LineText: 0..=checks::NAME_LEN_MAX, LINE, "At most 500 printable characters";
     /// A text that may have several lines, for people.
     LinesText: 0..=LINES_LEN_MAX, LINES, "At most 10,000 characters, of control characters only tabs and ends of lines";
+    /// Why something is so.
+    ReasonText: 1..=LINES_LEN_MAX, REASON, "1–10,000 characters, not only white space, of control characters only tabs and ends of lines";
     /// The name of a floor.
     FloorText: 0..=ID_LEN_MAX, LINE, "At most 128 printable characters";
     /// The name of a time zone.

@@ -57,12 +57,13 @@ async fn put(
     let areas = known_shares(entry.layout(), body.value.areas.as_deref().unwrap_or_default())?;
 
     let AllotmentBody { name, reason, .. } = body.value;
-    let terms = AllotmentTerms { id: allotment, name, reason, seats: seats.into(), areas, release_at };
-    let terms = Arc::new(terms);
-    let command = Command::SetAllotment { terms: Arc::clone(&terms) };
+    let terms =
+        AllotmentTerms { id: allotment, name, reason, seats: seats.into(), areas, release_at, life: 0 };
+    let command = Command::SetAllotment { terms: Arc::new(terms.clone()) };
     let status = changes::put_in(&app, &operator, &entry, command).await?;
     // It may have been released since.
-    Ok(Json(status, shown(&app, &entry, &terms)))
+    let life = entry.read().allotment(&terms.id).map_or(0, |standing| standing.life);
+    Ok(Json(status, shown(&app, &entry, &AllotmentTerms { life, ..terms })))
 }
 
 /// Finds the areas of which a body names places, in their order. Each must exist, none may come twice.
@@ -136,12 +137,14 @@ async fn list(
     let listed = all.filter(|terms| behind.as_deref().is_none_or(|behind| &*terms.id > behind));
     let listed = listed.map(|terms| {
         let counts = schedule.allotment_counts(&terms, now);
-        (terms.id.to_string(), AllotmentDocument::of(&terms, counts, entry.layout()))
+        let of_areas = schedule.allotment_areas(&terms.id);
+        (terms.id.to_string(), AllotmentDocument::of(&terms, counts, of_areas, entry.layout()))
     });
     Ok(Json(StatusCode::OK, List::of(&page, listed)))
 }
 
 fn shown(app: &App, entry: &ScheduleEntry, terms: &AllotmentTerms) -> AllotmentDocument {
-    let counts = entry.read().allotment_counts(terms, app.engine.now());
-    AllotmentDocument::of(terms, counts, entry.layout())
+    let schedule = entry.read();
+    let counts = schedule.allotment_counts(terms, app.engine.now());
+    AllotmentDocument::of(terms, counts, schedule.allotment_areas(&terms.id), entry.layout())
 }

@@ -12,6 +12,7 @@ pub mod codes;
 pub mod docs;
 pub mod health;
 pub mod metrics;
+pub mod offers;
 pub mod orders;
 pub mod payments;
 pub mod plans;
@@ -32,6 +33,7 @@ pub fn api() -> Routes<App> {
         .merge(schedules::routes())
         .merge(codes::routes())
         .merge(allotments::routes())
+        .merge(offers::routes())
         .merge(seats::routes())
         .merge(plans::routes())
         .merge(streams::routes())

@@ -35,7 +35,8 @@ pub fn routes() -> Routes<App> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schema(example = json!({"name": "김관객", "seats": ["1층-B-7-14"], "payment": {"method": "cash"}}))]
 struct OrderBody {
-    /// Whose it is: it is in this user's list. Nobody's, if absent.
+    /// Whose it is: it is in this user's list. Nobody's, if absent. A suspended user may have one, since the call is the clerk's; a
+    /// deleted one is no user.
     #[schema(value_type = Option<UserText>)]
     user_id: Option<String>,
     /// Who comes with it, for the door.
@@ -124,9 +125,11 @@ async fn make(
     changes::reserved(&app, &entry, &acted, StatusCode::CREATED)
 }
 
-/// Tells whether an order may be a user's. Of an outside provider's user nothing may be known here, and yet they are someone.
+/// Tells whether an order may be a user's. Of an outside provider's user nothing may be known here, and yet they are someone; who is
+/// deleted is nobody. Who is suspended may own one: that ends their own calls, and this is the clerk's.
 fn may_own(app: &App, user: &UserId) -> bool {
-    has_record(app, user) || !app.parts.authenticator.issues_tokens()
+    let is_unknown = app.engine.user(user).is_none();
+    has_record(app, user) || (is_unknown && !app.parts.authenticator.issues_tokens())
 }
 
 impl OrderBody {

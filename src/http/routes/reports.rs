@@ -157,7 +157,8 @@ struct RefundedReport {
     /// The service's name for what it had taken.
     #[schema(min_length = 1, max_length = 200, pattern = r"^\.*[A-Za-z0-9_~-][A-Za-z0-9._~-]*$")]
     payment_key: String,
-    /// What went back, in the currency's minor unit: as much as `RefundBegun` asked for, which is all unless a fee isn't refundable.
+    /// What went back of this money in all, in the currency's minor unit: as much as `RefundBegun` asked for (all, unless a fee isn't
+    /// refundable), or more of what was taken.
     #[schema(minimum = 1, maximum = 9_007_199_254_740_991_u64)]
     amount: u64,
     #[schema(value_type = CurrencyText)]
@@ -210,7 +211,7 @@ struct ReportAcknowledgement {}
         (status = 401, description = "`bad_signature`: no signature is right, or the report is too old"),
         (status = 404, description = "`not_found`: there is no such order, or `external.secret` isn't set. Money that was taken has to be given back by the service"),
         (status = 409, description = "`payment_not_ready`: the schedule is in the archive, and money that was taken has to be given back by the service; or money went back whose reservation stands: send the report again once it is cancelled"),
-        (status = 422, description = "`invalid_request`: among others, the same `paymentKey` with another amount than before, or for another reservation")))]
+        (status = 422, description = "`invalid_request`: among others, the same `paymentKey` with another amount than before, or for another reservation; less went back than is owed, or more than was taken")))]
 async fn report(
     State(app): State<App>,
     SignedBody(body): SignedBody,

@@ -55,6 +55,7 @@ impl Saga {
             payment_key: self.key.clone(),
             amount: Money::new(100).unwrap(),
             captured: Money::new(100).unwrap(),
+            back: Money::ZERO,
             reason: "The seats were gone.".to_owned(),
             idempotency_key: IdempotencyKey::parse(attempt).unwrap(),
         };

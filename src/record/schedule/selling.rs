@@ -87,6 +87,8 @@ pub(in crate::record) struct AllotmentWire {
 enum AllotmentMore {
     /// The area, the count.
     Areas(Vec<(u16, u32)>),
+    /// Which of those it is that had its id, where an earlier version didn't set it.
+    Life(u64),
 }
 
 pub(in crate::record) fn aside_out(areas: &[AsidePlaces]) -> Vec<(u16, u32)> {
@@ -248,16 +250,15 @@ impl CodesWire {
 
 impl AllotmentWire {
     pub(in crate::record) fn from_domain(terms: &AllotmentTerms) -> Self {
+        let areas = (!terms.areas.is_empty()).then(|| AllotmentMore::Areas(aside_out(&terms.areas)));
+        let life = (terms.life > 0).then_some(AllotmentMore::Life(terms.life));
         Self {
             id: terms.id.to_string(),
             name: terms.name.clone(),
             reason: terms.reason.clone(),
             seats: seats_out(&terms.seats),
             release_at: instant_out(terms.release_at),
-            more: (!terms.areas.is_empty())
-                .then(|| AllotmentMore::Areas(aside_out(&terms.areas)))
-                .into_iter()
-                .collect(),
+            more: areas.into_iter().chain(life).collect(),
         }
     }
 
@@ -267,10 +268,11 @@ impl AllotmentWire {
             return Err(DecodeError::Value("the order of an allotment's seats"));
         }
 
-        let mut areas = Arc::default();
+        let (mut areas, mut life) = (Arc::default(), 0);
         for field in self.more {
             match field {
                 AllotmentMore::Areas(set) => areas = aside_in(set)?,
+                AllotmentMore::Life(set) => life = set,
             }
         }
         Ok(AllotmentTerms {
@@ -280,6 +282,7 @@ impl AllotmentWire {
             seats,
             areas,
             release_at: instant_in(self.release_at),
+            life,
         })
     }
 }

@@ -9,7 +9,7 @@ use super::super::DecodeError;
 use super::super::fields::{More, Read, user_id};
 use crate::domain::money::Money;
 use crate::domain::schedule::orders::{Order, OrderMethod};
-use crate::domain::schedule::terms::{self, AreaPlaces, Line, LineKind, PriceType, Terms};
+use crate::domain::schedule::terms::{self, AreaPlaces, Line, LineKind, PriceType, TakenFrom, Terms};
 use crate::domain::venue::Area;
 
 /// What a reservation has beside seats, in an event as in an image.
@@ -32,6 +32,8 @@ pub(in crate::record) struct TermsWire {
 #[derive(Serialize, Deserialize)]
 enum TermsMore {
     Order(OrderWire),
+    /// Of the allotment, where an earlier version didn't set it.
+    AllotmentLife(u64),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,18 +78,16 @@ pub(in crate::record) fn terms_in(more: More<HeldMore>) -> Read<Option<Arc<Terms
 impl TermsWire {
     fn from_domain(terms: &Terms) -> Self {
         let area = |places: &AreaPlaces| (places.area.0, places.price_type.0, places.count);
-        let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+        let order = terms.order().map(|order| TermsMore::Order(OrderWire::from_domain(order)));
+        let life = terms.allotment.as_ref().map(|from| from.life).filter(|life| *life > 0);
+        let life = life.map(TermsMore::AllotmentLife);
         Self {
             areas: terms.areas.iter().map(area).collect(),
             price_types: terms.price_types.iter().map(|price_type| price_type.0).collect(),
             lines: terms.lines.iter().map(LineWire::from_domain).collect(),
-            code: text(&terms.code),
-            allotment: text(&terms.allotment),
-            more: terms
-                .order()
-                .map(|order| TermsMore::Order(OrderWire::from_domain(order)))
-                .into_iter()
-                .collect(),
+            code: terms.code.as_deref().map(str::to_owned),
+            allotment: terms.allotment.as_ref().map(|from| from.id.to_string()),
+            more: order.into_iter().chain(life).collect(),
         }
     }
 
@@ -97,10 +97,11 @@ impl TermsWire {
             price_type: PriceType(price_type),
             count,
         };
-        let mut order = None;
+        let (mut order, mut life) = (None, 0);
         for field in self.more {
             match field {
                 TermsMore::Order(set) => order = Some(Box::new(set.into_domain()?)),
+                TermsMore::AllotmentLife(set) => life = set,
             }
         }
         let terms = Terms {
@@ -109,7 +110,7 @@ impl TermsWire {
             price_types: self.price_types.into_iter().map(PriceType).collect(),
             lines: self.lines.into_iter().map(LineWire::into_domain).collect::<Read<_>>()?,
             code: self.code.map(Into::into),
-            allotment: self.allotment.map(Into::into),
+            allotment: self.allotment.map(|id| TakenFrom { id: id.into(), life }),
         };
 
         // Whoever adds them up later takes it for granted that they have a sum.

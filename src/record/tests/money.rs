@@ -101,11 +101,12 @@ fn payments_events() -> Vec<payments::Event> {
         Event::Confirmed { number },
         Event::Completed { number },
         Event::Failed { number, failure: None },
-        Event::Refunded { number, transaction: None },
+        Event::Refunded { number, transaction: None, amount: None },
+        Event::Refunded { number, transaction: None, amount: Some(Money::MAX) },
         Event::KeyKept { number },
         Event::Captured { number, transaction: Some("txn".into()), approved_at: Some(AT) },
         Event::Captured { number, transaction: None, approved_at: Some(AT) },
-        Event::Refunded { number, transaction: Some("refund".into()) },
+        Event::Refunded { number, transaction: Some("refund".into()), amount: None },
         Event::CapturedOutside { number, payment_key: "pi_1".into() },
     ]);
     for failure in failures() {
@@ -215,6 +216,7 @@ fn payments_image_of(gateways: &[&str]) -> PaymentsImage {
             completed_at: some,
             refunded_at: some,
             refund: some.map(|_| won(13)),
+            went_back: some.map(|_| won(14)),
             key: some.map(|_| u128::from(number)),
         };
         (number, payment)

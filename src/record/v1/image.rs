@@ -160,6 +160,7 @@ impl ScheduleImageWire {
             phase: None,
             codes: None,
             allotments: Vec::new(),
+            part_refunds: Vec::new(),
             blocked: seats_in(self.blocked).to_vec(),
             reservations: pages(reservations)?,
             last_reservation: self.last_reservation,

@@ -389,7 +389,9 @@ impl PaymentsEventWire<'_> {
                 failure: failure.into_domain()?,
                 amount: None,
             },
-            Self::Refunded(number) => Event::Refunded { number: PaymentNumber(number), transaction: None },
+            Self::Refunded(number) => {
+                Event::Refunded { number: PaymentNumber(number), transaction: None, amount: None }
+            }
             Self::KeyKept(number) => Event::KeyKept { number: PaymentNumber(number) },
             Self::CapturedAtGateway { number, transaction, approved_at } => Event::Captured {
                 number: PaymentNumber(number),
@@ -399,6 +401,7 @@ impl PaymentsEventWire<'_> {
             Self::RefundedAtGateway { number, transaction } => Event::Refunded {
                 number: PaymentNumber(number),
                 transaction: transaction.map(|transaction| Arc::from(&*transaction)),
+                amount: None,
             },
         })
     }
@@ -482,6 +485,7 @@ impl PaymentWire {
             completed_at: instant_in(self.completed_at),
             refunded_at: instant_in(self.refunded_at),
             refund: None,
+            went_back: None,
             key: self.key,
         };
         Ok((self.number, payment))

@@ -23,6 +23,8 @@ export const receipt = signal<Receipt | null>(null);
 export type Code = Schemas["AccessCode"];
 export type CodeTerms = Schemas["CodePut"];
 export type Allotment = Schemas["Allotment"];
+/** What of a schedule an administrator says. */
+export type Plan = Pick<Schedule, "concertId" | "startsAt" | "endsAt" | "salesOpenAt" | "salesCloseAt" | "casting" | "policy">;
 
 type Kind =
   | "SalesOpened"
@@ -35,7 +37,8 @@ type Kind =
   | "CodeEnded"
   | "AllotmentSet"
   | "Ordered"
-  | "AllotmentReleased";
+  | "AllotmentReleased"
+  | "Replanned";
 
 const who = (data: Record<string, unknown>) => String(data.adminId ?? data.by ?? "");
 
@@ -90,6 +93,19 @@ export async function setSale(act: "open" | "close" | "cancel", scheduleId: stri
   });
   const kinds = { open: "SalesOpened", close: "SalesClosed", cancel: "ScheduleCancelled" } as const;
   if (!isRefusal(answer)) await done(kinds[act], scheduleId, t.value.did[act], since);
+  return answer;
+}
+
+/** Changes a schedule's times or policy as they stand at the server now: somebody else may have changed them meanwhile. */
+export async function replan(scheduleId: string, change: (plan: Plan) => Plan, words: string): Promise<Schedule | Refusal> {
+  const since = position();
+  const params = { path: { scheduleId } };
+  const before = await ask(api.GET("/api/v1/schedules/{scheduleId}", { params }));
+  if (isRefusal(before)) return before;
+  const { concertId, startsAt, endsAt, salesOpenAt, salesCloseAt, casting, policy } = before;
+  const body = change({ concertId, startsAt, endsAt, salesOpenAt, salesCloseAt, casting, policy });
+  const answer = await ask(() => api.PUT("/api/v1/schedules/{scheduleId}", { params, body }));
+  if (!isRefusal(answer)) await done("Replanned", scheduleId, words, since);
   return answer;
 }
 

@@ -3,12 +3,11 @@ import { type Signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, ask, isRefusal, type Refusal, type Schedule } from "../base/api";
 import { count, money } from "../base/language";
-import { announce } from "../base/live";
 import { Button, Dialog, Field, Loading, Notice } from "../base/ui";
 import { type Allotment, type Code, type CodeTerms, endCode, makeCodes, putCode } from "./acts";
 import { allotmentsOf } from "./allotments";
 import { csv, download } from "./download";
-import { atOfInput, inputAt, instantOfDay } from "./parts";
+import { CheckChoice, inputAt, instantOf, instantOfDay, toWrong } from "./parts";
 import { phasesOf } from "./phases";
 import { Refused } from "./refusal";
 import type { Sale } from "./schedule";
@@ -35,7 +34,7 @@ function discountOf({ discount }: CodeTerms, currency: string): string | null {
   return typeof discount.percent === "number" ? `${discount.percent} %` : money(discount.amountPerSeat ?? 0, currency);
 }
 
-const COLUMNS = ["code", "phases", "allotmentId", "discount", "grades", "maxUses", "used", "maxSeats", "seats", "validFrom", "validUntil"];
+const COLUMNS = ["code", "phases", "allotmentId", "discount", "grades", "priceTypes", "maxUses", "used", "maxSeats", "seats", "validFrom", "validUntil"];
 
 /** Codes as a table for a spreadsheet; names and instants are the API's. */
 function tableOf(codes: Code[]): string {
@@ -45,6 +44,7 @@ function tableOf(codes: Code[]): string {
     code.allotmentId,
     code.discount?.percent != null ? `${code.discount.percent}%` : code.discount?.amountPerSeat,
     code.grades?.join(" "),
+    code.priceTypes?.join(" "),
     code.maxUses,
     code.used,
     code.maxSeats,
@@ -233,6 +233,7 @@ function CodeTable(props: {
   onAsk: (asking: Asking) => void;
 }) {
   const { currency } = props.sale.schedule;
+  const typeNames = new Map((props.sale.concert.priceTypes ?? []).map(({ priceType, name }) => [priceType, name]));
   const ofMost = (number: number, most: number | null | undefined) => (
     <>
       {count(number)} <span class="soft">{most == null ? "" : t.value.ofMost(count(most))}</span>
@@ -265,7 +266,13 @@ function CodeTable(props: {
           const isUsedUp = (code.maxUses != null && code.used >= code.maxUses) || (code.maxSeats != null && code.seats >= code.maxSeats);
           const phases = (code.phases ?? []).map((phase) => props.phaseNames.get(phase) ?? phase);
           const allotment = props.allotments.find(({ allotmentId }) => allotmentId === code.allotmentId)?.name ?? code.allotmentId;
-          const goals = [...(phases.length > 0 ? phases : [t.value.generalSale]), ...(allotment ? [t.value.outOf(allotment)] : []), ...(code.grades ?? [])];
+          const types = (code.priceTypes ?? []).map((type) => typeNames.get(type) ?? type);
+          const goals = [
+            ...(phases.length > 0 ? phases : [t.value.generalSale]),
+            ...(allotment ? [t.value.outOf(allotment)] : []),
+            ...(code.grades ?? []),
+            ...types,
+          ];
           return (
             <tr key={code.code}>
               <th scope="row">
@@ -354,13 +361,27 @@ function CodeDialog(props: {
   const busy = useSignal(false);
   const refusal = useSignal<Refusal | null>(null);
   const wrong = useSignal<Wrong>({});
-  const phases = phasesOf(schedule);
-  const grades = sale.concert.grades.map(({ grade }) => grade);
+  // What the code names and the sale hasn't any more can be kept, or taken out: it doesn't go by itself.
+  const withOwn = (known: [string, string][], own: string[] | null | undefined): [string, string][] => {
+    const lost = (own ?? []).filter((id) => !known.some(([name]) => name === id));
+    return [...known, ...lost.map((id): [string, string] => [id, id])];
+  };
+  const phases = withOwn(
+    phasesOf(schedule).map(({ phaseId, name }) => [phaseId, name]),
+    was?.phases,
+  );
+  const types = withOwn(
+    (sale.concert.priceTypes ?? []).map(({ priceType, name }) => [priceType, name]),
+    was?.priceTypes,
+  );
+  const grades = sale.concert.grades.map(({ grade }): [string, string] => [grade, grade]);
+  const isLost = was?.allotmentId && !allotments.some(({ allotmentId }) => allotmentId === was.allotmentId);
 
   const send = async (event: Event) => {
     event.preventDefault();
     if (busy.value) return;
-    const fields = new FormData(event.target as HTMLFormElement);
+    const form = event.target as HTMLFormElement;
+    const fields = new FormData(form);
     const text = (name: string) => String(fields.get(name) ?? "").trim();
     const missing: Wrong = {};
     const whole = (name: "count" | "discount" | "maxUses" | "maxSeats", most: number) => {
@@ -371,7 +392,7 @@ function CodeDialog(props: {
     };
     const chosen = (name: string) => fields.getAll(name).map(String);
     const [maxUses, maxSeats] = [whole("maxUses", LIMIT_MAX), whole("maxSeats", LIMIT_MAX)];
-    const [validFrom, validUntil] = [atOfInput(text("validFrom")), atOfInput(text("validUntil"))];
+    const [validFrom, validUntil] = [instantOf(text("validFrom"), was?.validFrom), instantOf(text("validUntil"), was?.validUntil)];
     if (validFrom && validUntil && validUntil <= validFrom) missing.validUntil = t.value.untilWrong;
     const discount =
       kind.value === ""
@@ -384,7 +405,7 @@ function CodeDialog(props: {
       ...(text("allotmentId") ? { allotmentId: text("allotmentId") } : {}),
       ...(discount ? { discount } : {}),
       ...(chosen("grades").length > 0 ? { grades: chosen("grades") } : {}),
-      ...(was?.priceTypes ? { priceTypes: was.priceTypes } : {}),
+      ...(chosen("priceTypes").length > 0 ? { priceTypes: chosen("priceTypes") } : {}),
       ...(maxUses === null ? {} : { maxUses }),
       ...(maxSeats === null ? {} : { maxSeats }),
       ...(validFrom ? { validFrom } : {}),
@@ -394,7 +415,7 @@ function CodeDialog(props: {
     const code = was?.code ?? text("code");
     if (!isMany && !/^[\p{L}\p{N}-]{4,64}$/u.test(code)) missing.code = t.value.codeWrong;
     wrong.value = missing;
-    if (Object.keys(missing).length > 0) return announce(Object.values(missing)[0] as string);
+    if (Object.keys(missing).length > 0) return toWrong(form, Object.keys(missing));
 
     busy.value = true;
     const prefix = text("prefix");
@@ -405,20 +426,6 @@ function CodeDialog(props: {
     if (isRefusal(answer)) refusal.value = answer;
     else props.onDone(Array.isArray(answer) ? answer : null);
   };
-  const choices = (name: string, label: string, hint: string, options: [string, string][], chosen: string[]) => (
-    <fieldset class="checks-choice">
-      <legend>{label}</legend>
-      <div>
-        {options.map(([value, words]) => (
-          <label key={value}>
-            <input type="checkbox" name={name} value={value} defaultChecked={chosen.includes(value)} />
-            {words}
-          </label>
-        ))}
-      </div>
-      <p class="hint">{hint}</p>
-    </fieldset>
-  );
   return (
     <Dialog title={isMany ? t.value.makeCodesTitle : was ? t.value.changeCode(was.code) : t.value.putCodeTitle} closeLabel={t.value.close} onClose={props.onClose}>
       <form class="terms" onSubmit={(event) => void send(event)} noValidate>
@@ -432,19 +439,19 @@ function CodeDialog(props: {
             <Field label={t.value.code} name="code" maxLength={64} autoComplete="off" spellcheck={false} hint={t.value.codeHint} wrong={wrong.value.code} />
           )
         )}
-        {phases.length > 0 &&
-          choices(
-            "phases",
-            t.value.phases,
-            t.value.codePhasesHint,
-            phases.map(({ phaseId, name }) => [phaseId, name]),
-            was?.phases ?? [],
-          )}
-        {allotments.length > 0 && (
+        {phases.length > 0 && (
+          <CheckChoice name="phases" label={t.value.phases} hint={t.value.codePhasesHint} options={phases} chosen={was?.phases ?? []} />
+        )}
+        {(allotments.length > 0 || isLost) && (
           <div class="field">
             <label for="code-allotment">{t.value.allotment}</label>
             <select id="code-allotment" name="allotmentId" defaultValue={was?.allotmentId ?? ""}>
               <option value="">{t.value.noAllotment}</option>
+              {isLost && (
+                <option value={was.allotmentId as string} selected>
+                  {was.allotmentId}
+                </option>
+              )}
               {allotments.map(({ allotmentId, name, left }) => (
                 <option key={allotmentId} value={allotmentId} selected={allotmentId === was?.allotmentId}>
                   {t.value.allotmentLeft(name, left)}
@@ -478,12 +485,15 @@ function CodeDialog(props: {
             />
           )}
         </div>
-        {choices(
-          "grades",
-          t.value.gradesSold,
-          t.value.codeGradesHint,
-          grades.map((grade) => [grade, grade]),
-          was?.grades ?? [],
+        <CheckChoice
+          name="grades"
+          label={t.value.gradesSold}
+          hint={t.value.codeGradesHint}
+          options={withOwn(grades, was?.grades)}
+          chosen={was?.grades ?? []}
+        />
+        {types.length > 0 && (
+          <CheckChoice name="priceTypes" label={t.value.priceTypes} hint={t.value.codeTypesHint} options={types} chosen={was?.priceTypes ?? []} />
         )}
         <div class="pair">
           <Field
@@ -505,8 +515,15 @@ function CodeDialog(props: {
             wrong={wrong.value.maxSeats}
           />
         </div>
-        <Field label={t.value.validFrom} name="validFrom" type="datetime-local" defaultValue={inputAt(was?.validFrom)} />
-        <Field label={t.value.validUntil} name="validUntil" type="datetime-local" defaultValue={inputAt(was?.validUntil)} wrong={wrong.value.validUntil} />
+        <Field label={t.value.validFrom} name="validFrom" type="datetime-local" step={1} defaultValue={inputAt(was?.validFrom)} />
+        <Field
+          label={t.value.validUntil}
+          name="validUntil"
+          type="datetime-local"
+          step={1}
+          defaultValue={inputAt(was?.validUntil)}
+          wrong={wrong.value.validUntil}
+        />
         {refusal.value && <Refused refusal={refusal.value} />}
         <div class="actions">
           <Button type="submit" look="main" busy={busy.value} id="code-sure">

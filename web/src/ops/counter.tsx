@@ -1,15 +1,18 @@
 // The box office: seats and places are chosen or found, paid at the counter, and sold in one step.
 import { type Signal, useComputed, useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { STATUSES } from "@onsale/client";
 import { api, ask, isRefusal, type Refusal, type Reservation, type Schemas } from "../base/api";
 import { count, day, money, time } from "../base/language";
+import { Lines } from "../base/lines";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
+import { type Line, linesOf, overridden, type Priceable, priceOf, type PriceType, sumOf, typesFor } from "../base/prices";
 import { Button, Field, Heading, Loading, Notice } from "../base/ui";
+import { type AreaPlaces, type BestWish, bodyOf, type Chosen, countOf } from "../base/wish";
 import { BLOCKED, FREE } from "../map/feed";
 import type { Choice } from "../map/painter";
-import { marksOf } from "../map/plan";
+import { MARK, marksOf } from "../map/plan";
 import { SeatMap, type Sight } from "../map/SeatMap";
 import { type Allotment, sell } from "./acts";
 import { AllotmentOptions, allotmentsOf, allottedSeats } from "./allotments";
@@ -27,9 +30,22 @@ const METHODS: Method[] = ["cash", "card_terminal", "invoice", "complimentary"];
 
 /** The most seats and places of one order. */
 const PLACES_MAX = 100;
+/** How many the best places begin with: most come in twos. */
+const BEST_FIRST = 2;
 const NONE: Allotment[] = [];
 
 type Wrong = Partial<Record<"places" | "amount" | "reason", string>>;
+
+/** The best places that are wished: how many of each price type, one of "" where there are none. */
+interface Best {
+  grade: string;
+  counts: Record<string, number>;
+  accessible: boolean;
+}
+
+/** Reads a number of places. */
+const placesOf = (event: { currentTarget: HTMLInputElement }) =>
+  Math.max(0, Math.min(PLACES_MAX, Math.trunc(Number(event.currentTarget.value)) || 0));
 
 export function CounterPart(props: { sale: Sale }) {
   const { sale } = props;
@@ -50,11 +66,14 @@ export function CounterPart(props: { sale: Sale }) {
 
   const isBest = useSignal(false);
   const chosen = useSignal<ReadonlySet<number>>(new Set());
-  const places = useSignal<Readonly<Record<string, number>>>({});
-  const best = useSignal({ count: 2, grade: "" });
+  /** The price types of chosen seats that aren't the first one of their grade. */
+  const types = useSignal<ReadonlyMap<number, string>>(new Map());
+  const places = useSignal<AreaPlaces[]>([]);
+  const best = useSignal<Best>({ grade: concert.grades[0]?.grade ?? "", counts: {}, accessible: false });
   const allotmentId = useSignal("");
   const method = useSignal<Method>("cash");
   const isOther = useSignal(false);
+  const other = useSignal({ amount: "", reason: "" });
   const busy = useSignal(false);
   const refusal = useSignal<Refusal | null>(null);
   const wrong = useSignal<Wrong>({});
@@ -77,42 +96,67 @@ export function CounterPart(props: { sale: Sale }) {
     }
     chosen.value = next;
     isBest.value = false;
+    wrong.value = {};
   };
 
-  const priceOf = (grade: string) => concert.grades.find((own) => own.grade === grade)?.price ?? 0;
-  const inAreas = seats.areas.value.filter(({ areaId }) => (places.value[areaId] ?? 0) > 0);
-  const total = isBest.value
-    ? best.value.count
-    : chosen.value.size + inAreas.reduce((sum, { areaId }) => sum + (places.value[areaId] as number), 0);
-  /** What they cost together; of the best seats of any grade that isn't known before. */
-  const sum = useComputed(() => {
-    if (isBest.value) return best.value.grade ? best.value.count * priceOf(best.value.grade) : null;
-    const seated = [...chosen.value].reduce((sum, seat) => sum + priceOf(plan.grades[plan.grade[seat]!]!), 0);
-    return seated + seats.areas.value.reduce((sum, { areaId, price }) => sum + price * (places.value[areaId] ?? 0), 0);
-  });
+  const allotment = list.find((own) => own.allotmentId === allotmentId.value);
+  const gradeOf = (seat: number) => plan.grades[plan.grade[seat]!]!;
+  const typeOf = (seat: number): string | null => {
+    const sold = typesFor(concert, gradeOf(seat));
+    const wished = types.value.get(seat);
+    return (sold.find(({ priceType }) => priceType === wished) ?? sold[0])?.priceType ?? null;
+  };
+  const inOrder = [...chosen.value].sort((a, b) => a - b);
+  const wish: Chosen | BestWish = isBest.value
+    ? { grade: best.value.grade, counts: countsOf(best.value, typesFor(concert, best.value.grade)) }
+    : { seats: inOrder.map((seat) => ({ seatId: plan.ids[seat]!, priceType: typeOf(seat) })), areas: places.value };
+  const total = countOf(wish);
+
+  // What it costs is known before it is sold: of the best places, too, since they are of one grade.
+  const priced: Priceable[] =
+    "counts" in wish
+      ? Object.entries(wish.counts).map(([type, count]) => ({ grade: best.value.grade, priceType: type || null, count }))
+      : [
+          ...inOrder.map((seat) => ({ grade: gradeOf(seat), priceType: typeOf(seat), count: 1 })),
+          ...wish.areas.map(({ areaId, priceType, count }) => ({ area: areaId, grade: gradeOfArea(areaId), priceType, count })),
+        ];
+  const amount = Number(other.value.amount.replaceAll(",", ""));
+  const hasAmount = isOther.value && /^\d[\d,]{0,18}$/.test(other.value.amount.trim()) && Number.isSafeInteger(amount);
+  const lines = linesAt(linesOf(concert, priced) ?? []);
+
+  /** The lines with what the clerk has set in the place of their sum. */
+  function linesAt(lines: Line[]): Line[] {
+    if (total === 0) return lines;
+    const why = isOther.value ? other.value.reason.trim() : "";
+    if (method.value === "complimentary") return overridden(lines, 0, why || "complimentary");
+    return hasAmount ? overridden(lines, amount, why || t.value.otherAmount) : lines;
+  }
+
+  function gradeOfArea(areaId: string): string {
+    return seats.areas.value.find((area) => area.areaId === areaId)?.grade ?? "";
+  }
 
   const send = async (event: Event) => {
     event.preventDefault();
     if (busy.value) return;
-    const fields = new FormData(event.target as HTMLFormElement);
+    const form = event.target as HTMLFormElement;
+    const fields = new FormData(form);
     const text = (name: string) => String(fields.get(name) ?? "").trim();
-    const amount = text("amount").replaceAll(",", "");
-    const reason = text("reason");
+    const reason = other.value.reason.trim();
     const missing: Wrong = {
       ...(total >= 1 && total <= PLACES_MAX ? {} : { places: t.value.placesWrong(PLACES_MAX) }),
-      ...(isOther.value && !/^\d{1,15}$/.test(amount) ? { amount: t.value.amountWrong } : {}),
+      ...(isOther.value && !hasAmount ? { amount: t.value.amountWrong } : {}),
       ...(isOther.value && !reason ? { reason: t.value.reasonMissing } : {}),
     };
     wrong.value = missing;
-    if (Object.keys(missing).length > 0) return announce(Object.values(missing)[0] as string);
+    const first = Object.keys(missing)[0] as keyof Wrong | undefined;
+    if (first) {
+      // The places are chosen in more ways than one: that they are missing is said.
+      if (first === "places") return announce(missing.places as string);
+      return (form.elements.namedItem(first) as HTMLElement).focus();
+    }
 
-    const ids = [...chosen.value].sort((a, b) => a - b).map((seat) => plan.ids[seat]!);
-    const what = isBest.value
-      ? { bestAvailable: { count: best.value.count, ...(best.value.grade ? { grade: best.value.grade } : {}) } }
-      : {
-          ...(ids.length > 0 ? { seats: ids } : {}),
-          ...(inAreas.length > 0 ? { areas: inAreas.map(({ areaId }) => ({ areaId, count: places.value[areaId] as number })) } : {}),
-        };
+    const { accessible: _, ...what } = bodyOf(wish, { accessible: isBest.value && best.value.accessible, code: "" });
     const reference = text("reference");
     busy.value = true;
     const answer = await sell(scheduleId, {
@@ -121,13 +165,15 @@ export function CounterPart(props: { sale: Sale }) {
       ...(text("userId") ? { userId: text("userId") } : {}),
       ...(allotmentId.value ? { allotmentId: allotmentId.value } : {}),
       payment: { method: method.value, ...(reference ? { reference } : {}) },
-      ...(isOther.value ? { amount: Number(amount), reason } : {}),
+      ...(isOther.value ? { amount, reason } : {}),
     } as Schemas["OrderBody"]);
     busy.value = false;
     refusal.value = isRefusal(answer) ? answer : null;
     if (isRefusal(answer)) return;
     sold.value = answer;
-    [chosen.value, places.value, isOther.value, isBest.value] = [new Set(), {}, false, false];
+    [chosen.value, types.value, places.value] = [new Set(), new Map(), []];
+    [isOther.value, other.value, isBest.value] = [false, { amount: "", reason: "" }, false];
+    best.value = { ...best.value, counts: {}, accessible: false };
     [allotmentId.value, method.value] = ["", "cash"];
     customer.value += 1;
     void readAllotments();
@@ -160,7 +206,17 @@ export function CounterPart(props: { sale: Sale }) {
         {!seats.isLive.value && <p class="map-note">{t.value.mapStale}</p>}
       </div>
       <div class="seats-side">
-        {sold.value && <Sold reservation={sold.value} onClose={() => (sold.value = null)} />}
+        {sold.value && (
+          <Sold
+            key={sold.value.reservationId}
+            sale={sale}
+            reservation={sold.value}
+            onClose={() => {
+              sold.value = null;
+              document.querySelector<HTMLElement>("#counter button")?.focus();
+            }}
+          />
+        )}
         <form key={customer.value} class="terms" id="counter" onSubmit={(event) => void send(event)} noValidate>
           <OneOf
             label={t.value.whichPlaces}
@@ -172,29 +228,34 @@ export function CounterPart(props: { sale: Sale }) {
             onChange={(value) => (isBest.value = value === "best")}
           />
           {isBest.value ? (
-            <Best best={best} grades={concert.grades.map(({ grade }) => grade)} />
+            <BestFields sale={sale} best={best} onChange={() => (wrong.value = {})} />
           ) : (
             <>
-              <p class="small" id="chosen-places">
-                {chosen.value.size === 0
-                  ? t.value.counterHint
-                  : [...chosen.value].sort((a, b) => a - b).map((seat) => seatName(plan, seat)).join("; ")}
-              </p>
-              {seats.areas.value.map((area) => (
-                <Field
-                  key={area.areaId}
-                  label={t.value.placesOf(area.name, area.available)}
-                  name={`area-${area.areaId}`}
-                  type="number"
-                  min={0}
-                  max={PLACES_MAX}
-                  value={places.value[area.areaId] ?? 0}
-                  onInput={(event) => {
-                    const number = Math.trunc(Number((event.target as HTMLInputElement).value));
-                    places.value = { ...places.value, [area.areaId]: Math.max(0, Math.min(PLACES_MAX, number || 0)) };
-                  }}
+              {inOrder.length === 0 ? (
+                plan.count > 0 && (
+                  <p class="small" id="chosen-places">
+                    {t.value.counterHint}
+                  </p>
+                )
+              ) : (
+                <ChosenSeats
+                  sale={sale}
+                  seats={inOrder}
+                  typeOf={typeOf}
+                  onType={(seats, type) => (types.value = new Map([...types.value, ...seats.map((seat) => [seat, type] as const)]))}
+                  onDrop={pick}
                 />
-              ))}
+              )}
+              <AreaFields
+                sale={sale}
+                left={allotment?.areaCounts ? new Map(allotment.areaCounts.map(({ areaId, left }) => [areaId, left])) : null}
+                isAllotment={allotmentId.value !== ""}
+                places={places.value}
+                onChange={(next) => {
+                  places.value = next;
+                  wrong.value = {};
+                }}
+              />
             </>
           )}
           {wrong.value.places && <p class="field-wrong">{wrong.value.places}</p>}
@@ -252,17 +313,28 @@ export function CounterPart(props: { sale: Sale }) {
                 name="amount"
                 inputMode="numeric"
                 autoComplete="off"
+                value={other.value.amount}
+                onInput={(event) => (other.value = { ...other.value, amount: event.currentTarget.value })}
                 hint={t.value.minorHint(money(10_000, schedule.currency))}
                 wrong={wrong.value.amount}
               />
-              <Field label={t.value.reason} name="reason" autoComplete="off" maxLength={200} wrong={wrong.value.reason} />
+              <Field
+                label={t.value.reason}
+                name="reason"
+                autoComplete="off"
+                maxLength={200}
+                value={other.value.reason}
+                onInput={(event) => (other.value = { ...other.value, reason: event.currentTarget.value })}
+                wrong={wrong.value.reason}
+              />
             </div>
           )}
-          <p class="counter-sum">
-            {t.value.places(total)} <b>{method.value === "complimentary" ? money(0, schedule.currency) : sum.value === null ? "–" : money(sum.value, schedule.currency)}</b>
-          </p>
           {refusal.value && <Refused refusal={refusal.value} />}
-          <div class="actions">
+          {lines.length > 0 && <Lines lines={lines} currency={schedule.currency} texts={t.value} />}
+          <div class="counter-sum">
+            <p>
+              {t.value.places(total)} <b>{money(sumOf(lines), schedule.currency)}</b>
+            </p>
             <Button type="submit" look="main" id="sell" busy={busy.value}>
               {t.value.sellThem}
             </Button>
@@ -274,50 +346,194 @@ export function CounterPart(props: { sale: Sale }) {
   );
 }
 
-function Best(props: { best: Signal<{ count: number; grade: string }>; grades: string[] }) {
-  const { best, grades } = props;
+/** How many of each price type are wished. Of another grade only what is sold in it counts. */
+function countsOf({ counts }: Best, types: PriceType[]): Record<string, number> {
+  const names = types.length > 0 ? types.map(({ priceType }) => priceType) : [""];
+  const isNew = Object.keys(counts).length === 0;
+  return Object.fromEntries(names.map((name, place) => [name, counts[name] ?? (isNew && place === 0 ? BEST_FIRST : 0)]));
+}
+
+/** The best places of a grade that are left: how many of each price type. */
+function BestFields(props: { sale: Sale; best: Signal<Best>; onChange: () => void }) {
+  const { best } = props;
+  const { concert, schedule, seats } = props.sale;
+  const types = typesFor(concert, best.value.grade);
+  const set = (name: string, number: number) => {
+    best.value = { ...best.value, counts: { ...countsOf(best.value, types), [name]: number } };
+    props.onChange();
+  };
+  const isKept = (marks: number) => (marks & (MARK.accessible | MARK.companion)) !== 0;
   return (
-    <div class="pair">
-      <Field
-        label={t.value.howManyPlaces}
-        name="count"
-        type="number"
-        min={1}
-        max={PLACES_MAX}
-        value={best.value.count}
-        onInput={(event) => (best.value = { ...best.value, count: Math.trunc(Number((event.target as HTMLInputElement).value)) || 0 })}
-      />
+    <>
       <div class="field">
         <label for="best-grade">{t.value.grade}</label>
-        <select
-          id="best-grade"
-          value={best.value.grade}
-          onChange={(event) => (best.value = { ...best.value, grade: (event.target as HTMLSelectElement).value })}
-        >
-          <option value="">{t.value.every}</option>
-          {grades.map((grade) => (
+        <select id="best-grade" value={best.value.grade} onChange={(event) => (best.value = { ...best.value, grade: event.currentTarget.value })}>
+          {concert.grades.map(({ grade }) => (
             <option key={grade} value={grade}>
               {grade}
             </option>
           ))}
         </select>
       </div>
+      <div class="pair">
+        {Object.entries(countsOf(best.value, types)).map(([name, number]) => (
+          <Field
+            key={name}
+            label={[types.find(({ priceType }) => priceType === name)?.name ?? t.value.howManyPlaces, money(priceOf(concert, best.value.grade, name || null) ?? 0, schedule.currency)].join(" · ")}
+            name={`count-${name}`}
+            type="number"
+            min={0}
+            max={PLACES_MAX}
+            value={number}
+            onInput={(event) => set(name, placesOf(event))}
+          />
+        ))}
+      </div>
+      {seats.plan.marks.some(isKept) && (
+        <label class="other">
+          <input type="checkbox" checked={best.value.accessible} onChange={() => (best.value = { ...best.value, accessible: !best.value.accessible })} />{" "}
+          {t.value.accessibleOnes}
+        </label>
+      )}
+    </>
+  );
+}
+
+/** The seats that are chosen, each with its price type where its grade has more than one. */
+function ChosenSeats(props: {
+  sale: Sale;
+  seats: number[];
+  typeOf: (seat: number) => string | null;
+  onType: (seats: number[], priceType: string) => void;
+  onDrop: (seat: number) => void;
+}) {
+  const { seats, typeOf } = props;
+  const { concert, schedule } = props.sale;
+  const { plan } = props.sale.seats;
+  const gradeOf = (seat: number) => plan.grades[plan.grade[seat]!]!;
+  const typed = seats.filter((seat) => typesFor(concert, gradeOf(seat)).length > 1);
+  // What all of them can be.
+  const common = (concert.priceTypes ?? []).filter(({ priceType }) => typed.every((seat) => priceOf(concert, gradeOf(seat), priceType) !== null));
+  const same = new Set(typed.map(typeOf)).size === 1 ? typeOf(typed[0]!) : "";
+  return (
+    <div id="chosen-places">
+      {typed.length > 1 && common.length > 0 && (
+        <div class="field all-types">
+          <label for="all-types">{t.value.typeOfAll}</label>
+          <select id="all-types" value={same ?? ""} onChange={(event) => event.currentTarget.value && props.onType(typed, event.currentTarget.value)}>
+            {same === "" && <option value="">{t.value.mixed}</option>}
+            {common.map(({ priceType, name }) => (
+              <option key={priceType} value={priceType}>
+                {name}
+              </option>
+            ))}
+          </select>
+        </div>
+      )}
+      <ul class="chosen">
+        {seats.map((seat) => {
+          const name = seatName(plan, seat);
+          const types = typesFor(concert, gradeOf(seat));
+          const price = (type: string | null) => money(priceOf(concert, gradeOf(seat), type) ?? 0, schedule.currency);
+          return (
+            <li key={seat}>
+              <span>{name}</span>
+              {types.length > 1 ? (
+                <select aria-label={t.value.typeOf(name)} value={typeOf(seat) ?? ""} onChange={(event) => props.onType([seat], event.currentTarget.value)}>
+                  {types.map((type) => (
+                    <option key={type.priceType} value={type.priceType}>
+                      {type.name} {price(type.priceType)}
+                    </option>
+                  ))}
+                </select>
+              ) : (
+                <span class="number">{price(typeOf(seat))}</span>
+              )}
+              <button type="button" class="drop" aria-label={t.value.drop(name)} onClick={() => props.onDrop(seat)}>
+                <span aria-hidden="true">✕</span>
+              </button>
+            </li>
+          );
+        })}
+      </ul>
     </div>
   );
 }
 
+/** How many places of each area, and of each of its price types. */
+function AreaFields(props: {
+  sale: Sale;
+  /** What is left of the areas in the allotment that is sold from, where that is known. */
+  left: ReadonlyMap<string, number> | null;
+  isAllotment: boolean;
+  places: AreaPlaces[];
+  onChange: (places: AreaPlaces[]) => void;
+}) {
+  const { places } = props;
+  const { concert, schedule, seats } = props.sale;
+  const isOf = (one: AreaPlaces, areaId: string, priceType: string | null) => one.areaId === areaId && one.priceType === priceType;
+  return (
+    <>
+      {seats.areas.value.map(({ areaId, name, grade, available }) => {
+        const types = typesFor(concert, grade);
+        const left = props.isAllotment ? props.left?.get(areaId) : available;
+        return (
+          <fieldset class="area-places" key={areaId}>
+            <legend>{left === undefined ? name : t.value.placesOf(name, left)}</legend>
+            <div class="pair">
+              {(types.length > 0 ? types : [null]).map((type) => {
+                const priceType = type?.priceType ?? null;
+                const price = money(priceOf(concert, grade, priceType) ?? 0, schedule.currency);
+                return (
+                  <Field
+                    key={priceType}
+                    label={`${type?.name ?? t.value.howManyPlaces} · ${price}`}
+                    name={`area-${areaId}-${priceType ?? ""}`}
+                    type="number"
+                    min={0}
+                    max={PLACES_MAX}
+                    value={places.find((one) => isOf(one, areaId, priceType))?.count ?? 0}
+                    onInput={(event) => {
+                      const number = placesOf(event);
+                      const others = places.filter((one) => !isOf(one, areaId, priceType));
+                      props.onChange(number > 0 ? [...others, { areaId, priceType, count: number }] : others);
+                    }}
+                  />
+                );
+              })}
+            </div>
+          </fieldset>
+        );
+      })}
+    </>
+  );
+}
+
 /** What was just sold, to be told to who bought it. */
-function Sold(props: { reservation: Reservation; onClose: () => void }) {
-  const { reservationId, seats, areas, amount, currency, name } = props.reservation;
-  const what = [...seats.map(({ seatId }) => seatId), ...(areas ?? []).map(({ areaId, count: number }) => `${areaId} ×${count(number)}`)];
+function Sold(props: { sale: Sale; reservation: Reservation; onClose: () => void }) {
+  const { reservationId, seats, areas = [], lines = [], amount, currency, name } = props.reservation;
+  const { plan, areas: known } = props.sale.seats;
+  const words = useRef<HTMLParagraphElement>(null);
+  // The form begins anew for the next customer: whoever sold stands at what they sold.
+  useEffect(() => words.current?.focus(), []);
+  const nameOf = (seatId: string) => {
+    const seat = plan.indexOf(seatId);
+    return seat === undefined ? seatId : seatName(plan, seat);
+  };
+  const what = [
+    ...seats.map(({ seatId }) => nameOf(seatId)),
+    ...areas.map(({ areaId, count: number }) => t.value.times(known.value.find((area) => area.areaId === areaId)?.name ?? areaId, number)),
+  ];
   return (
     <Notice kind="good" actions={<Button onClick={props.onClose}>{t.value.close}</Button>}>
-      <p id="sold">
-        <b>{t.value.soldNow(money(amount, currency))}</b> {what.join(", ")}
-        {name && ` · ${name}`}
-        <br />
+      <div id="sold">
+        <p ref={words} tabIndex={-1}>
+          <b>{t.value.soldNow(money(amount, currency))}</b> {what.join("; ")}
+          {name && ` · ${name}`}
+        </p>
+        <Lines lines={lines} currency={currency} texts={t.value} />
         {may("readAll") ? <a href={lookupPath(reservationId)}>{reservationId}</a> : <code class="id">{reservationId}</code>}
-      </p>
+      </div>
     </Notice>
   );
 }

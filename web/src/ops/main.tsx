@@ -11,7 +11,7 @@ import { followLinks, here, match } from "../base/router";
 import { session } from "../base/session";
 import { Button, Heading, LanguageSwitch } from "../base/ui";
 import { AllPage } from "./all";
-import { CounterPage } from "./counter";
+import { Later } from "./later";
 import { LookupPage } from "./lookup";
 import { instant } from "./parts";
 import { sentence } from "./refusal";
@@ -30,7 +30,7 @@ function Place() {
     if (found) return <SchedulePage key={found.id} scheduleId={found.id as string} part={part} />;
   }
   if (match("/ops/lookup", path)) return <LookupPage />;
-  if (match("/ops", path)) return may("watch") ? <AllPage /> : <CounterPage />;
+  if (match("/ops", path)) return may("watch") ? <AllPage /> : <Later part={({ CounterPage }) => <CounterPage />} />;
   return <Heading title={t.value.title}>{t.value.notFoundTitle}</Heading>;
 }
 

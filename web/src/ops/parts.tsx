@@ -117,10 +117,35 @@ export function inputAt(at: string | number | null | undefined): string {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }
 
-/** Reads the instant that a `datetime-local` has; null if it has none. */
-export function atOfInput(text: string): string | null {
-  const date = new Date(text);
-  return text && !Number.isNaN(date.getTime()) ? date.toISOString() : null;
+/** Reads the instant that a `datetime-local` has; null if it has none. One of the same second stays as it was, to the millisecond. */
+export function instantOf(text: string, was?: string | null): string | null {
+  const at = text ? new Date(text).getTime() : NaN;
+  if (Number.isNaN(at)) return null;
+  return was && Math.floor(Date.parse(was) / 1000) * 1000 === at ? was : new Date(at).toISOString();
+}
+
+/** Several of a few, by boxes of a form. */
+export function CheckChoice(props: { name: string; label: string; hint: string; options: [value: string, words: string][]; chosen: string[] }) {
+  return (
+    <fieldset class="checks-choice">
+      <legend>{props.label}</legend>
+      <div>
+        {props.options.map(([value, words]) => (
+          <label key={value}>
+            <input type="checkbox" name={props.name} value={value} defaultChecked={props.chosen.includes(value)} />
+            {words}
+          </label>
+        ))}
+      </div>
+      <p class="hint">{props.hint}</p>
+    </fieldset>
+  );
+}
+
+/** Brings the reader to the first field of a form that is wrong, which says what. */
+export function toWrong(form: HTMLFormElement, names: string[]): void {
+  const all = [...form.elements].filter((own): own is HTMLInputElement => own instanceof HTMLInputElement);
+  all.find(({ name }) => names.includes(name))?.focus();
 }
 
 /** The seats of the map as a list, for everyone who doesn't use the picture. What they cost is of no account here. */

@@ -8,8 +8,9 @@ import { t } from "./texts";
 export function sentence(refusal: Refusal): string {
   const { refusals, refusedSeats } = t.value;
   const words = (refusals as Record<string, string>)[refusal.code] ?? refusals.internal;
-  const { seats, errors } = refusal.problem;
+  const { seats, areas, errors } = refusal.problem;
   if (seats?.length) return `${words} ${refusedSeats(seats.slice(0, 12).join(", "), Math.max(0, seats.length - 12))}`;
+  if (areas?.length) return `${words} (${areas.map(({ areaId, available }) => t.value.areaLeft(areaId, available)).join(", ")})`;
   if (errors?.length) return `${words} (${errors.map(({ field, detail }) => `${field}: ${detail}`).join("; ")})`;
   return words;
 }

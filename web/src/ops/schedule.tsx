@@ -11,13 +11,12 @@ import { FREE, loadSeats, RESERVED, type Seats } from "../map/feed";
 import { receipt, setSale } from "./acts";
 import { CancelDialog } from "./cancel";
 import { Chart, type Columns } from "./chart";
-import { Codes } from "./codes";
-import { CounterPart } from "./counter";
 import { byGrade, Flow } from "./flow";
 import { HistoryPart } from "./history";
 import { SpanChoice } from "./all";
+import { Later } from "./later";
 import { Bar, type Counts, Figures, instant, percent, rough, schedulePath, startOf, Status } from "./parts";
-import { PhaseNow, Phases, turnsOf } from "./phases";
+import { PhaseNow, turnsOf } from "./phases";
 import { Refused } from "./refusal";
 import { RoomPart } from "./room";
 import { SeatsPart } from "./seats";
@@ -146,12 +145,11 @@ function Loaded(props: { loaded: Omit<Sale, "flow">; part: Part }) {
       {part === "" && <LivePart sale={sale} live={live.value} seats={live.value?.seats ?? own.value.seats} />}
       {part === "seats" && <SeatsPart sale={sale} />}
       {part === "access" && (
-        <>
-          <Phases sale={sale} schedule={own.value} status={status} />
-          {may("administer") ? <Codes sale={sale} schedule={own.value} /> : <p class="soft">{t.value.codesNeedRole}</p>}
-        </>
+        <Later
+          part={({ AccessPart }) => <AccessPart sale={sale} schedule={own.value} status={status} onChange={(changed) => (own.value = changed)} />}
+        />
       )}
-      {part === "counter" && may("sell") && <CounterPart sale={sale} />}
+      {part === "counter" && may("sell") && <Later part={({ CounterPart }) => <CounterPart sale={sale} />} />}
       {part === "room" && <RoomPart scheduleId={scheduleId} />}
       {part === "history" && <HistoryPart scheduleId={scheduleId} currency={schedule.currency} plan={loaded.seats.plan} />}
       {(asking.value === "open" || asking.value === "close") && (

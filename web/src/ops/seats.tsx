@@ -13,7 +13,7 @@ import type { Choice } from "../map/painter";
 import { MARK, marksOf } from "../map/plan";
 import { SeatMap, type Sight } from "../map/SeatMap";
 import { type Allotment, receipt, setSeats } from "./acts";
-import { AllotDialog, Allotments, allotmentsOf, allottedSeats, changeSeats } from "./allotments";
+import { AllotDialog, Allotments, allotmentsOf, allottedSeats, changeAllotment } from "./allotments";
 import { isDark } from "./chart";
 import { EventWords, historyOf, HistoryTable } from "./history";
 import { ByList, Choice as OneOf, inputAt, instantOfDay, seatName } from "./parts";
@@ -298,7 +298,8 @@ function Selection(props: {
       const own = new Set(aside.filter((seat) => allotted.get(seat) === allotment).map((seat) => sale.seats.plan.ids[seat]!));
       if (own.size === 0 || why) continue;
       const words = t.value.did.unallot(own.size, allotment.name);
-      const answer = await changeSeats(sale.scheduleId, allotment.allotmentId, (before) => before.filter((id) => !own.has(id)), words);
+      const without = (terms: Schemas["AllotmentPut"] & { seats: string[] }) => ({ ...terms, seats: terms.seats.filter((id) => !own.has(id)) });
+      const answer = await changeAllotment(sale.scheduleId, allotment.allotmentId, without, words);
       if (isRefusal(answer)) why = answer;
     }
     busy.value = "";

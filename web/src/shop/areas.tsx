@@ -1,12 +1,12 @@
 // Places without numbers, beside the numbered seats: how many are left, and how many the reader takes.
 import type { Schemas } from "../base/api";
 import { count } from "../base/language";
+import { priceOf, type Priced, type PriceType, typesFor } from "../base/prices";
+import type { AreaPlaces } from "../base/wish";
 import type { Seats } from "../map/feed";
-import { priceOf, type Priced, type PriceType, typesFor } from "./prices";
 import { Stepper } from "./stepper";
 import { Swatch } from "./show";
 import { t } from "./texts";
-import type { AreaPlaces } from "./wish";
 
 type MapArea = Schemas["MapArea"];
 

@@ -1,9 +1,9 @@
 // What is chosen, what it costs, and the step to hold it.
 import { money } from "../base/language";
+import { linesOf, type Off, type Priceable, priceOf, type Priced, sumOf, typesFor } from "../base/prices";
 import { Button } from "../base/ui";
-import { feesFor, priceOf, type Priced, typesFor } from "./prices";
+import { type AreaPlaces } from "../base/wish";
 import { t } from "./texts";
-import { type AreaPlaces, type Chosen, countOf } from "./wish";
 
 /** A seat of a choice. */
 export interface ChosenSeat {
@@ -15,6 +15,8 @@ export interface ChosenSeat {
 
 interface BarProps {
   show: Priced & { currency: string };
+  /** What a code takes off, where it is known. */
+  off: Off | null;
   seats: ChosenSeat[];
   areas: AreaPlaces[];
   nameOfPlaces: (places: AreaPlaces) => string;
@@ -29,16 +31,17 @@ interface BarProps {
 
 export function Bar(props: BarProps) {
   const { show, seats, areas } = props;
-  const places = countOf({ seats, areas } as unknown as Chosen);
+  const wanted: Priceable[] = [
+    ...seats.map(({ grade, priceType }) => ({ grade, priceType, count: 1 })),
+    ...areas.map(({ areaId, priceType, count }) => ({ area: areaId, grade: props.gradeOfArea(areaId), priceType, count })),
+  ];
+  const places = wanted.reduce((sum, { count }) => sum + count, 0);
   if (places === 0) return null;
 
   const price = (minor: number) => money(minor, show.currency);
-  const fees = feesFor(show, places);
-  const amount = [
-    ...seats.map(({ grade, priceType }) => priceOf(show, grade, priceType) ?? 0),
-    ...areas.map(({ areaId, priceType, count }) => count * (priceOf(show, props.gradeOfArea(areaId), priceType) ?? 0)),
-    ...fees.map((fee) => fee.amount),
-  ].reduce((sum, amount) => sum + amount, 0);
+  const lines = linesOf(show, wanted, props.off) ?? [];
+  const added = lines.filter(({ kind }) => kind === "fee");
+  const less = lines.filter(({ kind }) => kind === "discount");
   const typed = seats.filter(({ grade }) => typesFor(show, grade).length > 1);
 
   return (
@@ -58,12 +61,17 @@ export function Bar(props: BarProps) {
           return <Chip key={name} name={name} onDrop={() => props.onDropPlaces(places)} />;
         })}
       </ul>
-      {fees.length > 0 && (
-        <p class="soft small">{t.value.withFees(fees.map((fee) => `${fee.name} ${price(fee.amount)}`).join(", "))}</p>
+      {added.length > 0 && (
+        <p class="soft small">{t.value.withFees(added.map(({ name, amount }) => `${name} ${price(amount)}`).join(", "))}</p>
+      )}
+      {props.off && less.length > 0 && (
+        <p class="small discount">
+          {t.value.discount(props.off.code)} {price(sumOf(less))}
+        </p>
       )}
       <div class="bar-line">
         <p>
-          {areas.length > 0 ? t.value.places(places) : t.value.seats(places)} <strong>{price(amount)}</strong>
+          {areas.length > 0 ? t.value.places(places) : t.value.seats(places)} <strong>{price(sumOf(lines))}</strong>
         </p>
         <Button look="main" busy={props.busy} onClick={props.onHold} id="hold">
           {props.isChange ? t.value.exchange : areas.length > 0 ? t.value.holdPlaces : t.value.hold}
@@ -77,7 +85,7 @@ function Chip(props: { name: string; onDrop: () => void }) {
   return (
     <li>
       <button type="button" onClick={props.onDrop} aria-label={t.value.drop(props.name)}>
-        {props.name} <span aria-hidden="true">×</span>
+        {props.name} <span aria-hidden="true">✕</span>
       </button>
     </li>
   );
@@ -105,7 +113,7 @@ function Types(props: BarProps & { price: (minor: number) => string }) {
               ))}
             </select>
             <button type="button" class="drop" onClick={() => props.onDrop(seat)} aria-label={t.value.drop(name)}>
-              <span aria-hidden="true">×</span>
+              <span aria-hidden="true">✕</span>
             </button>
           </li>
         ))}

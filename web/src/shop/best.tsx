@@ -1,17 +1,20 @@
 // The best that are left, in one step.
 import { useSignal } from "@preact/signals";
 import { count } from "../base/language";
+import { linesOf, type Off, type Priced, sumOf, typesFor } from "../base/prices";
 import { Button } from "../base/ui";
-import { type Priced, typesFor } from "./prices";
+import { type BestWish, countOf } from "../base/wish";
 import { Stepper } from "./stepper";
 import { t } from "./texts";
-import { type BestWish, countOf } from "./wish";
 
 export function Best(props: {
   show: Priced;
   /** The grade that is asked for; null for the best of all. */
   grade: string | null;
   most: number;
+  /** What a code takes off, where it is known. */
+  off: Off | null;
+  price: (minor: number) => string;
   accessible: boolean;
   busy: boolean;
   onHold: (wish: BestWish) => void;
@@ -24,6 +27,8 @@ export function Best(props: {
   const own = Object.fromEntries(names.map((name, index) => [name, counts.value?.[name] ?? (counts.value || index > 0 ? 0 : Math.min(2, most))]));
   const sum = Math.min(most, countOf({ grade, counts: own }));
   if (names.length === 1) own[names[0]!] = sum;
+  // Of any grade nobody knows what the best are, nor what they cost.
+  const lines = grade === null || sum === 0 ? null : linesOf(props.show, Object.entries(own).map(([type, count]) => ({ grade, priceType: type || null, count })), props.off);
   const set = (name: string, value: number) => (counts.value = { ...own, [name]: value });
 
   return (
@@ -67,7 +72,7 @@ export function Best(props: {
           onClick={() => props.onHold({ grade, counts: own })}
           id="best-hold"
         >
-          {t.value.takeBest(sum, grade)}
+          {t.value.takeBest(sum, grade)} {lines && `· ${props.price(sumOf(lines))}`}
         </Button>
       </div>
     </section>

@@ -7,9 +7,11 @@ import { now } from "../base/clock";
 import { money } from "../base/language";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
+import { typesFor } from "../base/prices";
 import { go } from "../base/router";
 import { session } from "../base/session";
 import { Button, Loading, Notice, NoticeTo } from "../base/ui";
+import { type AreaPlaces, type BestWish, bodyOf, type Chosen, countOf } from "../base/wish";
 import { FREE, HELD, loadSeats, type Seats } from "../map/feed";
 import type { Choice } from "../map/painter";
 import { marksOf, nearestFree } from "../map/plan";
@@ -24,15 +26,13 @@ import { calm } from "./colour";
 import { type Sale } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
-import { loadTickets } from "./later";
+import { loadTickets, tickets } from "./later";
 import { Legend } from "./legend";
-import { reservationPath } from "./names";
+import { placeCount, reservationPath } from "./names";
 import { openPhase } from "./phases";
-import { typesFor } from "./prices";
 import { Refused, sentence } from "./refusal";
 import { tellTabs } from "./tabs";
 import { t } from "./texts";
-import { type AreaPlaces, type BestWish, bodyOf, type Chosen, countOf } from "./wish";
 
 interface ChooserProps {
   heading: ComponentChildren;
@@ -83,7 +83,29 @@ export function SeatChooser(props: ChooserProps) {
       </div>
     );
   }
-  return <Choosing key={held?.reservationId ?? "new"} {...props} seats={seats} held={held} />;
+  return <Coded key={held?.reservationId ?? "new"} {...props} seats={seats} held={held} />;
+}
+
+/** The hall as the reader's code shows it: a code of an allotment opens its places, and no others. */
+function Coded(props: ChoosingProps) {
+  const { sale, held } = props;
+  const code = codeOf(sale.schedule.scheduleId);
+  // A hold keeps its code, and so does its exchange.
+  useEffect(() => {
+    if (held?.code && !code.said) code.bring(held.code);
+  }, [held]);
+  const { currency } = sale.show;
+  useEffect(() => void code.look(currency), [session.value?.userId, sale.schedule.phase]);
+
+  const aside = code.offer.value?.allotment;
+  const seats = useMemo(() => (aside && tickets.value ? tickets.value.offered(props.seats, aside.seats, code.offer) : props.seats), [props.seats, aside?.seats]);
+  // Of an area's places the map tells everyone how many are set aside in all: it is asked again when that changes.
+  const blocked = aside?.areas ? props.seats.areas.value.map((area) => area.blocked).join() : "";
+  useEffect(() => {
+    code.asked = "";
+    if (blocked) void code.look(currency);
+  }, [blocked]);
+  return <Choosing {...props} seats={seats} />;
 }
 
 /** Why seats were refused, and which free ones are nearest to those that are gone. */
@@ -96,16 +118,22 @@ interface Gone {
 }
 
 /** Why a seat wasn't taken into the choice. */
-type Hint = "" | "tooMany" | "kept" | "notInPhase";
+type Hint = "" | "tooMany" | "kept" | "notInPhase" | "notForCode";
 
-function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null }) {
+type ChoosingProps = ChooserProps & { seats: Seats; held: Reservation | null };
+
+function Choosing(props: ChoosingProps) {
   const { sale, seats, held } = props;
-  const { schedule, show } = sale;
+  const { schedule } = sale;
   const { plan, status } = seats;
   const phase = openPhase(schedule);
   const { maxSeatsPerReservation = 4 } = schedule.policy;
-  const most = Math.min(maxSeatsPerReservation, phase?.maxSeatsPerUser ?? Infinity);
   const code = codeOf(schedule.scheduleId);
+  const gives = code.offer.value;
+  const show = useMemo(() => ({ ...sale.show, only: gives?.priceTypes }), [sale.show, gives?.priceTypes]);
+  const off = gives?.discount ? { code: gives.code, discount: gives.discount } : null;
+  const ownCount = held && gives?.code === held.code ? placeCount(held) : 0;
+  const most = Math.min(maxSeatsPerReservation, phase?.maxSeatsPerUser ?? Infinity, (gives?.seatsLeft ?? Infinity) + ownCount);
   const own = useMemo(
     () => new Set((held?.seats ?? []).map(({ seatId }) => plan.indexOf(seatId)).filter((seat) => seat !== undefined)),
     [held, plan],
@@ -145,7 +173,8 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
     return t.value.seatName({ floor: section.floor, section: section.id, row: row.label, number: plan.numbers[seat]! });
   };
   const isFree = (seat: number) => status[seat] === FREE || own.has(seat);
-  const isSold = (name: string) => !phase?.grades || phase.grades.includes(name);
+  const isOffered = (name: string) => (!gives?.grades || gives.grades.includes(name)) && (!show.only || typesFor(show, name).length > 0);
+  const isSold = (name: string) => (!phase?.grades || phase.grades.includes(name)) && isOffered(name);
   const { accessibleReleaseAt } = schedule.policy;
   const isReleased = accessibleReleaseAt != null && Date.parse(accessibleReleaseAt) <= now.value;
   /** Why the reader can't take a free seat as they are. */
@@ -153,7 +182,9 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
     own.has(seat)
       ? ""
       : !isSold(plan.grades[plan.grade[seat]!]!)
-        ? "notInPhase"
+        ? isOffered(plan.grades[plan.grade[seat]!]!)
+          ? "notInPhase"
+          : "notForCode"
         : isKept(seats, seat) && !accessible.value && !isReleased
           ? "kept"
           : "";
@@ -201,6 +232,13 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
 
   useEffect(() => seats.open(), [seats]);
   useEffect(() => void loadTickets(), []);
+  // Another code shows another hall, in which what was chosen may not be to be had.
+  useEffect(() => {
+    if (busy.value) return;
+    const left = [...chosen.value].filter(isOpen);
+    if (left.length < chosen.value.size && gives) hint.value = "notForCode";
+    chosen.value = new Set(left);
+  }, [seats]);
   useEffect(() => {
     if (busy.value) return;
     for (const { areaId, available } of seats.areas.value) offerLess(areaId, available, refusalFor("not_enough_seats"));
@@ -362,6 +400,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
           isNeeded={phase !== null && !held}
           isTaken={schedule.takesCodes}
           hint={phase ? t.value.codeOfPhase(phase.name) : t.value.codeLater}
+          currency={show.currency}
         />
         <Legend seats={seats} colours={colours} prices={prices} price={price} grade={grade} isSold={isSold} />
         <AccessibleSwitch seats={seats} isOn={accessible} onChange={onAccessible} />
@@ -369,6 +408,8 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
           <Best
             show={show}
             most={most}
+            off={off}
+            price={price}
             grade={grade.value === null ? null : plan.grades[grade.value]!}
             accessible={accessible.value}
             busy={busy.value === "best"}
@@ -429,6 +470,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
           )}
           <Bar
             show={show}
+            off={off}
             seats={shown}
             areas={places.value}
             nameOfPlaces={(own) => placesName(seats, show, own)}
@@ -447,7 +489,7 @@ function Choosing(props: ChooserProps & { seats: Seats; held: Reservation | null
 }
 
 const hintText = (hint: Exclude<Hint, "">, most: number): string =>
-  hint === "tooMany" ? t.value.tooMany(most) : hint === "kept" ? t.value.keptSeat : t.value.notInPhase;
+  hint === "tooMany" ? t.value.tooMany(most) : hint === "kept" ? t.value.keptSeat : t.value[hint];
 
 /** The places of areas that a hold has. */
 function placesOf(held: Reservation | null, firstType: string | undefined): AreaPlaces[] {

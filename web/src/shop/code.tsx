@@ -1,12 +1,17 @@
 // A code that opens a phase or an allotment, or takes something off: kept in this browser until it is held with.
 import { type Signal, signal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { type Refusal, refusalFor } from "../base/api";
+import { type Refusal, refusalFor, type Schemas } from "../base/api";
 import { announce } from "../base/live";
 import { keep, kept } from "../base/store";
-import { Field } from "../base/ui";
+import { Button, Field } from "../base/ui";
+import { asFan } from "./fan";
+import { loadTickets, tickets } from "./later";
 import { sentence } from "./refusal";
 import { t } from "./texts";
+
+/** What a code gives. */
+export type Offer = Schemas["Offer"];
 
 /** The refusals that are about the code, and are said beside it. */
 const ABOUT_CODES = ["code_required", "code_invalid", "code_exhausted"];
@@ -16,10 +21,15 @@ export class Code {
   readonly text: Signal<string>;
   /** Why it was refused, until it is another. */
   readonly refusal = signal<Refusal | null>(null);
+  /** What it gives, once that was asked; of another text that isn't known. */
+  readonly offer = signal<Offer | null>(null);
+  /** The text that was asked about, so that one question isn't two guesses. */
+  asked = "";
+  isQuiet = false;
   /** The phase for which it was entered; null in the general sale, and undefined where a link brought it. */
   private phase: string | null | undefined;
 
-  constructor(private readonly scheduleId: string) {
+  constructor(readonly scheduleId: string) {
     const own = kept<{ text: string; phase?: string | null }>(`code.${scheduleId}`);
     this.text = signal(own?.text ?? "");
     this.phase = own?.phase;
@@ -28,7 +38,7 @@ export class Code {
   /** Takes another text. */
   set(text: string): void {
     this.text.value = text;
-    this.refusal.value = null;
+    [this.refusal.value, this.offer.value, this.asked] = [null, null, ""];
     keep(`code.${this.scheduleId}`, this.said ? { text: this.said, phase: this.phase } : null);
   }
 
@@ -50,9 +60,16 @@ export class Code {
     return this.text.value.trim();
   }
 
-  /** Says a refusal that is about the code, and tells whether it is. */
-  refuse(refusal: Refusal): boolean {
-    if (!ABOUT_CODES.includes(refusal.code)) return false;
+  /** Asks what it gives, once somebody has signed in, and says it. */
+  async look(currency: string): Promise<void> {
+    await loadTickets();
+    await tickets.value?.look(this, currency);
+  }
+
+  /** Says a refusal that is about the code, and tells whether it is. What is said quietly takes nobody from where they are. */
+  refuse(refusal: Refusal, isQuiet = false): boolean {
+    if (!isQuiet && !ABOUT_CODES.includes(refusal.code)) return false;
+    [this.isQuiet, this.asked] = [isQuiet, ""];
     this.refusal.value = refusal;
     announce(sentence(refusal));
     return true;
@@ -74,13 +91,20 @@ export function codeOf(scheduleId: string): Code {
 }
 
 /** Where a code is entered: where one is needed, or came with the link; where a sale takes some, behind a question. */
-export function CodeField(props: { code: Code; isNeeded: boolean; isTaken?: boolean | undefined; hint?: string }) {
+export function CodeField(props: {
+  code: Code;
+  isNeeded: boolean;
+  isTaken?: boolean | undefined;
+  hint?: string;
+  /** The currency of what it takes off, where it can be asked already what that is. */
+  currency?: string;
+}) {
   const { code, isNeeded } = props;
-  const place = useRef<HTMLDivElement>(null);
+  const place = useRef<HTMLFormElement>(null);
   const refusal = code.refusal.value;
   // Who was refused for it stands at it.
   useEffect(() => {
-    if (refusal) place.current?.querySelector("input")?.focus();
+    if (refusal && !code.isQuiet) place.current?.querySelector("input")?.focus();
   }, [refusal]);
   const isAsked = useSignal(isNeeded || code.text.value !== "");
   if (!isNeeded && !isAsked.value && !refusal)
@@ -96,14 +120,21 @@ export function CodeField(props: { code: Code; isNeeded: boolean; isTaken?: bool
         {t.value.haveCode}
       </button>
     ) : null;
+  const offer = code.offer.value;
+  const { currency } = props;
+  const said = offer && currency ? tickets.value?.offerWords(offer, currency) : undefined;
+  const apply = (event: Event) => {
+    event.preventDefault();
+    if (code.said && currency) asFan(() => void code.look(currency));
+  };
   return (
-    <div class="code" ref={place}>
+    <form class="code" onSubmit={apply} onChange={() => currency && void code.look(currency)} ref={place} noValidate>
       <Field
         label={t.value.code}
         name="code"
         value={code.text.value}
         onInput={(event) => code.set(event.currentTarget.value)}
-        hint={props.hint}
+        hint={said ?? props.hint}
         wrong={refusal ? sentence(refusal) : undefined}
         required={isNeeded}
         autocomplete="off"
@@ -111,6 +142,11 @@ export function CodeField(props: { code: Code; isNeeded: boolean; isTaken?: bool
         spellcheck={false}
         maxLength={64}
       />
-    </div>
+      {currency && (
+        <Button type="submit" disabled={offer !== null}>
+          {t.value.applyCode}
+        </Button>
+      )}
+    </form>
   );
 }

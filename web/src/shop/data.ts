@@ -22,7 +22,7 @@ export type Show = Concert & { concertId: string };
 const cache = new Map<string, Promise<unknown>>();
 
 /** Reads once; a refusal is asked for anew. */
-function once<T>(name: string, read: () => Promise<T | Refusal>): Promise<T | Refusal> {
+export function once<T>(name: string, read: () => Promise<T | Refusal>): Promise<T | Refusal> {
   const known = cache.get(name) as Promise<T | Refusal> | undefined;
   if (known) return known;
   const reading = read().then((answer) => {
@@ -85,13 +85,6 @@ export interface Sale {
   show: Show;
   venue: Venue | undefined;
 }
-
-/** The names of a schedule's areas, by their ids. */
-export const areaNames = (planId: string) =>
-  once<Map<string, string>>(`areas ${planId}`, async () => {
-    const plan = await ask(api.GET("/api/v1/plans/{planId}", { params: { path: { planId } } }));
-    return isRefusal(plan) ? plan : new Map((plan.areas ?? []).map(({ areaId, name }) => [areaId, name]));
-  });
 
 export async function saleOf(scheduleId: string): Promise<Sale | Refusal> {
   const asked = begun?.scheduleId === scheduleId ? begun.schedule : schedule(scheduleId);

@@ -1,31 +1,22 @@
-// The pages behind a hold, as a script of their own: it is loaded while the reader still chooses, so that the seats come first.
-import { signal } from "@preact/signals";
+// The pages behind a hold, the forms of who signs in, and what a code gives, as a script of their own: it is loaded while the reader still
+// chooses, so that the seats come first.
 import type { JSX } from "preact";
 import { useEffect } from "preact/hooks";
 import { refusalFor } from "../base/api";
+import { later } from "../base/later";
 import { Loading } from "../base/ui";
 import { Refused } from "./refusal";
 import { t } from "./texts";
 
-type Tickets = typeof import("./tickets");
+const { parts, isLost, load } = later(() => import("./tickets"));
 
-const tickets = signal<Tickets | null>(null);
-const isLost = signal(false);
-
-/** Loads them. A server that was renewed meanwhile has others: then the page is to be loaded again. */
-export async function loadTickets(): Promise<void> {
-  if (tickets.value) return;
-  try {
-    tickets.value = await import("./tickets");
-  } catch {
-    isLost.value = true;
-  }
-}
+export const loadTickets = load;
+export const tickets = parts;
 
 /** Shows one of them once it is there. */
-export function Later(props: { page: (pages: Tickets) => JSX.Element }) {
-  useEffect(() => void loadTickets(), []);
-  if (tickets.value) return props.page(tickets.value);
+export function Later(props: { page: (pages: typeof import("./tickets")) => JSX.Element }) {
+  useEffect(() => void load(), []);
+  if (parts.value) return props.page(parts.value);
   if (isLost.value) return <Refused refusal={refusalFor("offline")} again={() => location.reload()} />;
   return <Loading label={t.value.loading} />;
 }

@@ -4,17 +4,18 @@ import { useEffect } from "preact/hooks";
 import { api, ask, change, isRefusal, type Payment, type Refusal, refusalFor, type Reservation } from "../base/api";
 import { now, serverNow } from "../base/clock";
 import { fullDay, money, time } from "../base/language";
+import { Lines } from "../base/lines";
 import { announce } from "../base/live";
 import { useLoaded } from "../base/load";
 import { go, here } from "../base/router";
 import { session } from "../base/session";
 import { Button, Dialog, Heading, Loading, Notice, NoticeTo } from "../base/ui";
 import { calendarOf, type Entry } from "./calendar";
-import { areaNames, type Sale, saleOf, useAt } from "./data";
+import { type Sale, saleOf, useAt } from "./data";
 import { Deadline } from "./deadline";
 import { asFan } from "./fan";
-import { Lines } from "./lines";
-import { placeNames, reservationPath, salePath, seatName, sizeOf } from "./names";
+import { reservationPath, salePath, sizeOf } from "./names";
+import { areaNames, placeNames, seatName } from "./ticket-names";
 import { confirmReturned, Pay } from "./pay";
 import { Refused, sentence } from "./refusal";
 import { Room } from "./room";
@@ -224,7 +225,7 @@ function Ticket(props: { reservation: Reservation; sale: Sale | null }) {
           );
         })}
       </ul>
-      {lines.length > 0 && <Lines lines={lines} currency={reservation.currency} />}
+      {lines.length > 0 && <Lines lines={lines} currency={reservation.currency} texts={t.value} />}
       <p class="ticket-sum">
         <span>{t.value.sum}</span> <strong>{money(reservation.amount, reservation.currency)}</strong>
       </p>

@@ -91,19 +91,64 @@ fn the_service_reports_as_much_as_it_was_asked_to_give_back() {
     let refund = Command::Refund { payment: order, amount: Some(Money::new(92).unwrap()) };
     act(&mut payments, &refund, None).unwrap();
     assert_eq!(only(&payments).next(), None, "nobody can be asked");
-    for other in [100, 91] {
-        assert_eq!(told(&mut payments, order, report(other)), Err(Refusal::Contradicts));
-    }
+    let [less, owed] = [91, 92].map(|minor| Money::new(minor).unwrap());
+    let refused = Err(Refusal::LessThanOwed { back: less, owed });
+    assert_eq!(told(&mut payments, order, report(91)), refused);
+    assert_eq!(told(&mut payments, order, report(101)), Err(Refusal::MoreThanTaken));
     assert_eq!(captured(&mut payments, order, "k"), Ok(false), "what it took stays what it was");
     assert_eq!(told(&mut payments, order, report(92)), Ok(true));
-    assert_eq!(told(&mut payments, order, report(92)), Ok(false));
-    assert_eq!(state(&payments, order), State::Refunded);
+    // The same again, and what comes late.
+    for before in [92, 91] {
+        assert_eq!(told(&mut payments, order, report(before)), Ok(false));
+    }
+    let back = only(&payments);
+    assert_eq!((back.state, back.back(), back.went_back), (State::Refunded, owed, None));
 
     // Of nothing it isn't asked, and no word of it is waited for.
     let (mut payments, order) = paid();
     act(&mut payments, &Command::Refund { payment: order, amount: Some(Money::ZERO) }, None).unwrap();
     assert_eq!(only(&payments).next(), Some(Step::GiveBack));
     assert!(note(&mut payments, Outcome::GivenBack));
+}
+
+#[test]
+fn what_the_service_really_gave_back_is_taken_down() {
+    let back = |amount: u64| Taken { amount: Money::new(amount).unwrap(), ..taken("k") };
+    let report = |amount| Report::Refunded { taken: back(amount), transaction: Some("re_1".into()) };
+    let (mut payments, order) = paid();
+    // It gave back all by itself, when nobody here owed anything.
+    assert_eq!(told(&mut payments, order, report(100)), Err(Refusal::NotOwed));
+    let refund = Command::Refund { payment: order, amount: Some(Money::new(92).unwrap()) };
+    act(&mut payments, &refund, None).unwrap();
+    assert_eq!(told(&mut payments, order, report(100)), Ok(true));
+    assert_eq!(told(&mut payments, order, report(100)), Ok(false));
+    let known = only(&payments);
+    assert_eq!(
+        (known.state, known.refund_amount().minor(), known.back().minor()),
+        (State::Refunded, 92, 100)
+    );
+
+    // A part when it was asked for, and more of it later.
+    let (mut payments, order) = paid();
+    act(&mut payments, &refund_of(order, 92), None).unwrap();
+    for (amount, changes) in [(92, true), (95, true), (92, false), (95, false), (100, true)] {
+        assert_eq!(told(&mut payments, order, report(amount)), Ok(changes), "{amount}");
+    }
+    let restored = PaymentsImage::of(&payments).restore();
+    assert_eq!((only(&restored).back().minor(), only(&restored).state), (100, State::Refunded));
+    assert_eq!(told(&mut payments, order, report(101)), Err(Refusal::MoreThanTaken));
+    assert_eq!(payments.counts().refunded, 1);
+
+    // Of nothing nobody was asked, and yet something may go back.
+    let (mut payments, order) = paid();
+    act(&mut payments, &refund_of(order, 0), None).unwrap();
+    assert!(note(&mut payments, Outcome::GivenBack));
+    assert_eq!(told(&mut payments, order, report(8)), Ok(true));
+    assert_eq!(only(&payments).back().minor(), 8);
+}
+
+fn refund_of(payment: PaymentId, minor: u64) -> Command {
+    Command::Refund { payment, amount: Money::new(minor) }
 }
 
 #[test]
@@ -182,9 +227,12 @@ fn a_word_that_contradicts_an_earlier_one_is_refused() {
             currency: Currency::parse(currency).unwrap(),
             ..taken("k")
         };
+        // Whatever part of it went back, its reservation stands.
+        let is_part = amount > 0 && currency == "KRW";
+        let refused = if is_part { Refusal::NotOwed } else { Refusal::Contradicts };
         let refund = Report::Refunded { taken: taken.clone(), transaction: None };
         assert_eq!(told(&mut payments, order, Report::Captured(taken)), Err(Refusal::Contradicts));
-        assert_eq!(told(&mut payments, order, refund), Err(Refusal::Contradicts));
+        assert_eq!(told(&mut payments, order, refund), Err(refused));
     }
     let nothing = Taken { amount: Money::ZERO, ..taken("new") };
     assert_eq!(told(&mut payments, order, Report::Captured(nothing)), Err(Refusal::Contradicts));
@@ -332,13 +380,19 @@ proptest! {
             let command = Command::Report { payment, report, nonce: 11 };
             for _ in 0..2 {
                 let told = happen(&mut payments, &mut events, &command);
-                let contradicts = known.get(&key).is_some_and(|(first, _)| *first != amount);
-                let refused = contradicts || (what == What::Refunded && stands);
-                prop_assert_eq!(told.is_err(), refused && what != What::Declined, "the first word counts");
+                let refused = match (what, known.get(&key)) {
+                    (What::Declined | What::Cancelled, _) | (_, None) => false,
+                    (What::Captured, Some((first, _))) => *first != amount,
+                    // All of it is owed, and less may have been told before.
+                    (What::Refunded, Some((first, back))) => {
+                        stands || amount > *first || (amount < *first && !back)
+                    }
+                };
+                prop_assert_eq!(told.is_err(), refused, "the first word counts");
             }
             if what != What::Declined {
                 let (first, back) = known.entry(key).or_insert((amount, false));
-                *back |= what == What::Refunded && *first == amount && !stands;
+                *back |= what == What::Refunded && amount <= *first && !stands && (*back || *first == amount);
             }
 
             // The schedule confirms one of them.

@@ -249,3 +249,24 @@ fn paged(codes: &Codes) -> Vec<String> {
         all.push(code.as_str().to_owned());
     }
 }
+
+#[test]
+fn a_generated_code_is_told_by_its_prefix_alone() {
+    let mut codes = Codes::default();
+    for prefix in ["", "fan", "a-b-"] {
+        let prefix = CodePrefix::parse(prefix).unwrap();
+        let drawn = codes.fresh(&prefix, &[0, 7 << 40, u64::MAX]);
+        codes.add(&prefix, &Arc::new(CodeTerms::default()), &drawn);
+        for (code, ..) in codes.all().filter(|(code, ..)| prefix.drawn(code.as_str()).is_some()) {
+            let told = format!("{}****-****-****", prefix.as_str());
+            assert_eq!(masked(code.as_str()), told, "{code}");
+        }
+    }
+    // What somebody chose says nothing that can't be said, unless it looks like one.
+    for chosen in
+        ["FANS2027", "후원사-초대-2027", "ABCD-ABCD", "FANABCD-ABCD-ABCD", "ABCD-ABCD-ABC", "ABCD-ABCD-ABCI"]
+    {
+        assert_eq!(masked(chosen), chosen);
+    }
+    assert_eq!(masked("후원사-ABCD-ABCD-0000"), "후원사-****-****-****");
+}

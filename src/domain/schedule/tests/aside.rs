@@ -23,6 +23,7 @@ impl Sale {
             seats: self.seats(seats),
             areas: areas.collect(),
             release_at,
+            life: 0,
         };
         self.ask(&Command::SetAllotment { terms: Arc::new(terms) })
     }
@@ -177,4 +178,36 @@ fn money_that_came_late_takes_places_of_the_share_again() {
     sale.release("cat", other).unwrap();
     sale.confirm(held, 7).unwrap();
     assert_eq!((sale.counts_of(PIT), sale.counts("sponsor")), ([3, 0, 3, 1], [4, 0, 3, 1]));
+}
+
+#[test]
+fn an_allotment_has_nothing_of_one_before_it_that_had_its_id() {
+    let mut sale = with_the_pit_aside(None);
+    let held = sale.coded_places("bob", &[(PIT, 2)]).unwrap();
+    let late = sale.coded_places("dan", &[(PIT, 1)]).unwrap();
+    let sold = sale.coded_places("cat", &[(PIT, 1)]).unwrap();
+    sale.begin_at_once("cat", sold, 7).unwrap();
+    sale.confirm(sold, 7).unwrap();
+    sale.begin_at_once("dan", late, 8).unwrap();
+    sale.does(&Command::ReleaseAllotment { id: AllotmentId::parse("sponsor").unwrap() });
+
+    // What was held and sold of the first is none of the second's share, and doesn't come back to it.
+    sale.set_places_aside("sponsor", "", &[(PIT, 3)], None).unwrap();
+    assert_eq!((sale.counts_of(PIT), sale.counts("sponsor")), ([0, 3, 1, 3], [3, 0, 0, 3]));
+    sale.release("bob", held).unwrap();
+    assert_eq!((sale.counts_of(PIT), sale.counts("sponsor")), ([2, 1, 1, 3], [3, 0, 0, 3]));
+    sale.set_places_aside("sponsor", "", &[(PIT, 2)], None).unwrap();
+    assert_eq!((sale.counts_of(PIT), sale.counts("sponsor")), ([3, 1, 1, 2], [2, 0, 0, 2]));
+
+    // Money that came late takes again what was the first's: everyone's by now.
+    sale.wait(300_000).tick();
+    assert_eq!(sale.counts_of(PIT), [4, 0, 1, 2]);
+    sale.confirm(late, 8).unwrap();
+    assert_eq!((sale.counts_of(PIT), sale.counts("sponsor")), ([3, 0, 2, 2], [2, 0, 0, 2]));
+
+    // The code is for the id, and so for the second.
+    let held = sale.coded_places("bob", &[(PIT, 2)]).unwrap();
+    assert_eq!((sale.counts_of(PIT), sale.counts("sponsor")), ([3, 2, 2, 0], [2, 2, 0, 0]));
+    sale.release("bob", held).unwrap();
+    assert_eq!((sale.counts_of(PIT), sale.counts("sponsor")), ([3, 0, 2, 2], [2, 0, 0, 2]));
 }

@@ -195,8 +195,9 @@ impl Model {
         }
     }
 
-    /// The sizes and limits of a wish for `count` seats by a user who has `live` others.
-    fn allow(&self, count: usize, live: usize) -> Result<(), Refusal> {
+    /// The sizes and limits of a wish for `count` seats in the place of `had`, by a user who has `live` others. A plan of now may allow
+    /// fewer than somebody has from before: they may have as many again.
+    fn allow(&self, count: usize, had: usize, live: usize) -> Result<(), Refusal> {
         let policy = &self.plan.policy;
         let (most, most_of_user) = (policy.seats_per_reservation_max, policy.seats_per_user_max);
         if count == 0 {
@@ -208,7 +209,7 @@ impl Model {
         if self.sale != SaleStatus::Open {
             return Err(Refusal::NotOpen);
         }
-        if live + count > usize::try_from(most_of_user).unwrap() {
+        if count > had && live + count > usize::try_from(most_of_user).unwrap() {
             return Err(Refusal::SeatLimitExceeded { max: most_of_user });
         }
         Ok(())
@@ -376,7 +377,7 @@ impl Model {
             Pick::Best(best) => usize::try_from(best.count).unwrap(),
             Pick::None => 0,
         };
-        self.allow(count, self.live_seats(user))?;
+        self.allow(count, 0, self.live_seats(user))?;
         let seats = match &wish.pick {
             Pick::None => vec![],
             Pick::Seats(seats) => {
@@ -447,7 +448,8 @@ impl Model {
         if booking.status != ReservationStatus::Held {
             return Err(Refusal::NotHeld);
         }
-        self.allow(seats.len(), self.live_seats(&booking.user) - booking.seats.len())?;
+        let had = booking.seats.len();
+        self.allow(seats.len(), had, self.live_seats(&booking.user) - had)?;
         self.all_free(seats, &booking.seats)?;
         if booking.seats == seats {
             return Ok(false);

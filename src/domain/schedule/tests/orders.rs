@@ -105,6 +105,20 @@ fn price_types_that_were_read_from_another_list_are_refused() {
 }
 
 #[test]
+fn prices_that_an_order_was_sold_at_stand_whatever_becomes_of_the_concerts_change() {
+    let mut sale = Sale::planned(plan());
+    let [old, new] = [prices(100), prices(250)];
+    sale.does(&AnyCommand::Reprice { prices: Arc::clone(&new) });
+    sale.order_seats("A1").unwrap();
+    // The concert's change came to nothing: a start, or the catalogue, sets the old ones again.
+    let back = AnyCommand::SetPrices { prices: Arc::clone(&old) };
+    assert_eq!(sale.ask(&back), Ok(None));
+    assert_eq!(sale.schedule.decide_at_start(&back), None);
+    assert_eq!(sale.ask(&AnyCommand::Reprice { prices: old }), Err(Refusal::PricesFixed));
+    assert_eq!(sale.does(&AnyCommand::Open), Event::SalesOpened { prices: Some(new) });
+}
+
+#[test]
 fn a_schedule_takes_as_many_orders_as_it_has_places_and_ten_thousand_that_were_cancelled() {
     let mut schedule = Sale::planned(plan()).schedule;
     let mut does = |command: AnyCommand| {

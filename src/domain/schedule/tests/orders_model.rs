@@ -607,6 +607,7 @@ impl World {
             seats: seats_of(&sorted),
             areas: [].into(),
             release_at: None,
+            life: 0,
         };
         let outcome = self.ask(Command::SetAllotment { terms: Arc::new(terms) });
         let taken = sorted.iter().filter(|seat| self.model.at(**seat) != At::Free);

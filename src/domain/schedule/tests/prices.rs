@@ -302,6 +302,32 @@ fn who_gives_a_reservation_back_has_all_but_the_fees_that_stay() {
 }
 
 #[test]
+fn what_goes_back_for_a_reservation_is_known_when_it_is_forgotten() {
+    let mut sale = sale();
+    let back = |sale: &Sale, of| sale.schedule.refund_owed(of).map(Money::minor);
+    let [first, second] = ["A1 A2", "A3"].map(|seats| {
+        let held = sale.hold("ann", seats);
+        sale.pay("ann", held);
+        sale.release("ann", held).unwrap();
+        held
+    });
+    assert_eq!((back(&sale, first), back(&sale, second)), (Some(205), Some(105)));
+
+    // One more than are kept of a user, and then their time is over.
+    for _ in 1..ENDED_PER_USER_MAX {
+        let held = sale.hold("ann", "A4");
+        sale.release("ann", held).unwrap();
+    }
+    assert_eq!((sale.schedule.reservation(first), back(&sale, first)), (None, Some(205)));
+    sale.wait(40 * DAY).put_code("LATE", CodeTerms::default()).unwrap();
+    assert_eq!((sale.schedule.reservation(second), back(&sale, second)), (None, Some(105)));
+
+    let again = Image::of(&sale.schedule).restore(layout_with_areas());
+    assert!(again == sale.schedule, "R1");
+    assert_eq!(again.refund_owed(second).map(Money::minor), Some(105));
+}
+
+#[test]
 fn a_discount_may_leave_less_to_give_back_than_the_places_cost() {
     let mut sale = sale();
     let discount = Some(Discount::AmountPerSeat(won(1_000)));

@@ -83,6 +83,7 @@ impl Sale {
             seats: seats.into(),
             areas: [].into(),
             release_at,
+            life: 0,
         };
         self.ask(&Command::SetAllotment { terms: Arc::new(terms) })
     }

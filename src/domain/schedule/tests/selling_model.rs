@@ -113,7 +113,8 @@ struct Booking {
     seats: Vec<u32>,
     pit: u32,
     code: Option<&'static str>,
-    allotment: Option<&'static str>,
+    /// The allotment that it was taken from, and which of its lives.
+    allotment: Option<(&'static str, u64)>,
     cost: u64,
     status: ReservationStatus,
     deadline: u64,
@@ -134,6 +135,8 @@ impl Booking {
 #[derive(Debug, Clone)]
 struct Aside {
     id: &'static str,
+    /// Counts the allotments, so that two of one id are told apart.
+    life: u64,
     seats: Vec<u32>,
     pit: u32,
     release: Option<u64>,
@@ -142,6 +145,8 @@ struct Aside {
 #[derive(Debug, Clone)]
 struct Model {
     now: u64,
+    /// How many allotments there were.
+    lives: u64,
     sale: SaleStatus,
     bookings: Vec<Booking>,
     codes: Vec<Kept>,
@@ -194,9 +199,16 @@ impl Model {
         self.owner(seat).is_none().then_some(aside.id)
     }
 
+    /// The allotment that a booking was taken from, if it still stands.
+    fn source(&self, booking: &Booking) -> Option<&Aside> {
+        let (id, life) = booking.allotment?;
+        self.aside(id).filter(|aside| aside.life == life)
+    }
+
     /// The places of the pit that live bookings by an allotment's codes have.
     fn pit_of(&self, id: &str) -> u32 {
-        let of = self.bookings.iter().filter(|booking| booking.lives() && booking.allotment == Some(id));
+        let is_of = |booking: &&Booking| self.source(booking).is_some_and(|aside| aside.id == id);
+        let of = self.bookings.iter().filter(|booking| booking.lives()).filter(is_of);
         of.map(|booking| booking.pit).sum()
     }
 
@@ -216,7 +228,7 @@ impl Model {
 
     /// Where the places of the pit go back to that a booking has.
     fn pit_home(&self, booking: &Booking) -> Option<&'static str> {
-        booking.allotment.filter(|id| self.aside(id).is_some_and(|aside| aside.pit > 0))
+        self.source(booking).filter(|aside| aside.pit > 0).map(|aside| aside.id)
     }
 
     /// The places of the pit that a hold which goes by a definition may have.
@@ -283,9 +295,8 @@ impl Model {
         match self.owner(seat) {
             None => self.left_in(seat) == source,
             Some(owner) => {
-                let home = owner
-                    .allotment
-                    .filter(|id| self.aside(id).is_some_and(|aside| aside.seats.contains(&seat)));
+                let home = self.source(owner).filter(|aside| aside.seats.contains(&seat));
+                let home = home.map(|aside| aside.id);
                 own.is_some_and(|own| own.reference == owner.reference) && home == source
             }
         }
@@ -394,6 +405,7 @@ impl World {
         };
         let model = Model {
             now: 0,
+            lives: 0,
             sale: SaleStatus::Upcoming,
             bookings: Vec::new(),
             codes: Vec::new(),
@@ -636,9 +648,11 @@ impl World {
             assert_eq!(model.places(&held, pit, def.as_ref(), None), Ok(()));
             assert_eq!(u32::try_from(held.len()).unwrap() + pit, count);
         }
-        let allotment = def.and_then(|def| def.allotment);
+        let aside = def.and_then(|def| def.allotment).and_then(|id| self.model.aside(id));
+        let allotment = aside.map(|aside| (aside.id, aside.life));
         assert_eq!(terms.as_ref().and_then(|terms| terms.code.as_deref()), text);
-        assert_eq!(terms.as_ref().and_then(|terms| terms.allotment.as_deref()), allotment);
+        let told = terms.as_ref().and_then(|terms| terms.allotment.as_ref()).map(|from| &*from.id);
+        assert_eq!(told, allotment.map(|(id, _)| id));
         self.model.bookings.push(Booking {
             reference: ReservationRef { number, nonce },
             user,
@@ -679,12 +693,13 @@ impl World {
             ReservationStatus::Held
                 if keeps && pit <= own.pit && seats.iter().all(|seat| own.seats.contains(seat)) =>
             {
-                Ok(own.allotment.filter(|id| model.aside(id).is_some()))
+                Ok(model.source(own).map(|aside| (aside.id, aside.life)))
             }
             ReservationStatus::Held => model.access(code, count, keeps.then_some(own)).and_then(|def| {
                 model.limit(own.user, count, Some(own))?;
                 model.places(&seats, pit, def.as_ref(), Some(own))?;
-                Ok(def.and_then(|def| def.allotment))
+                let aside = def.and_then(|def| def.allotment).and_then(|id| model.aside(id));
+                Ok(aside.map(|aside| (aside.id, aside.life)))
             }),
             ReservationStatus::Expired => Err(Refusal::Expired),
             ReservationStatus::Paying
@@ -740,8 +755,8 @@ impl World {
             }
         }
         let is_there = |seat: u32| {
-            let has = |id: &&str| model.aside(id).is_some_and(|aside| aside.seats.contains(&seat));
-            model.owner(seat).is_none() && model.left_in(seat) == own.allotment.filter(has)
+            let home = model.source(own).filter(|aside| aside.seats.contains(&seat)).map(|aside| aside.id);
+            model.owner(seat).is_none() && model.left_in(seat) == home
         };
         let taken: Vec<Seat> =
             own.seats.iter().filter(|seat| !is_there(**seat)).map(|seat| Seat(*seat)).collect();
@@ -764,6 +779,7 @@ impl World {
             seats: seats_of(&seats),
             areas: [AsidePlaces { area: PIT, count: pit }].into_iter().filter(|_| pit > 0).collect(),
             release_at: release.map(|at| after(START, at)),
+            life: 0,
         };
         let outcome = self.ask(&Command::SetAllotment { terms: Arc::new(terms) }.into());
         let model = &self.model;
@@ -791,8 +807,11 @@ impl World {
             Ok(None) => assert!(standing.is_some()),
             other => panic!("{other:?}"),
         }
+        // One that stands goes on; else it is another, which has nothing of what was taken from the one before.
+        let life = model.aside(id).map_or(model.lives + 1, |aside| aside.life);
+        self.model.lives = self.model.lives.max(life);
         self.model.asides.retain(|aside| aside.id != id);
-        self.model.asides.push(Aside { id, seats, pit, release });
+        self.model.asides.push(Aside { id, life, seats, pit, release });
     }
 
     fn check(&self) {
@@ -835,7 +854,7 @@ impl World {
             let mut counts = AllotmentCounts { total, ..AllotmentCounts::default() };
             for booking in model.bookings.iter().filter(|booking| booking.lives()) {
                 let seats = booking.seats.iter().filter(|seat| aside.seats.contains(seat)).count();
-                let is_of_it = aside.pit > 0 && booking.allotment == Some(aside.id);
+                let is_of_it = aside.pit > 0 && booking.allotment == Some((aside.id, aside.life));
                 let places = u32::try_from(seats).unwrap() + if is_of_it { booking.pit } else { 0 };
                 let is_sold = booking.status == ReservationStatus::Confirmed;
                 *(if is_sold { &mut counts.sold } else { &mut counts.held }) += places;

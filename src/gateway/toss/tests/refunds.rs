@@ -42,11 +42,60 @@ async fn a_part_is_given_back_only_while_the_gateway_has_the_whole() {
     // It went back before, and the answer was lost: the gateway has less than it must.
     let less = || error(403, "NOT_MATCHES_REFUNDABLE_AMOUNT");
     assert_eq!(play([less(), json(200, &partly())]).await.toss.cancel(part()).await, back);
-    let other = payment(&json!({"status": "PARTIAL_CANCELED", "balanceAmount": 339_999}));
-    let refused = play([less(), json(200, &other)]).await.toss.cancel(part()).await;
-    assert!(matches!(refused, CancelOutcome::Refused { .. }), "somebody gave another part back: {refused:?}");
     let unseen = play([less(), error(500, "COMMON_ERROR")]).await.toss.cancel(part()).await;
     assert_eq!(unseen, CancelOutcome::Unknown { why: Why::Failed });
+}
+
+/// So much is left at the gateway.
+fn left(balance: u64) -> Value {
+    payment(&json!({"status": "PARTIAL_CANCELED", "balanceAmount": balance, "lastTransactionKey": "C2"}))
+}
+
+#[tokio::test]
+async fn what_somebody_gave_back_at_the_gateway_is_told_and_the_rest_can_be_asked_for() {
+    let money = |minor| Money::new(minor).unwrap();
+    let differs = |minor| CancelOutcome::Differs { back: money(minor), transaction: Some(Said::new("C2")) };
+    let refused = || error(403, "NOT_CANCELABLE_AMOUNT");
+    let mismatch = || error(403, "NOT_MATCHES_REFUNDABLE_AMOUNT");
+    // Less than is to go back, of all and of a part; and more than that part.
+    assert_eq!(play([refused(), json(200, &left(339_999))]).await.toss.cancel(cancel()).await, differs(1));
+    assert_eq!(play([mismatch(), json(200, &left(339_999))]).await.toss.cancel(part()).await, differs(1));
+    assert_eq!(
+        play([mismatch(), json(200, &left(39_999))]).await.toss.cancel(part()).await,
+        differs(300_001)
+    );
+    let all = CancelOutcome::Differs { back: money(340_000), transaction: Some(Said::new("C1")) };
+    for code in ["ALREADY_CANCELED_PAYMENT", "NOT_CANCELABLE_AMOUNT"] {
+        assert_eq!(play([error(400, code), json(200, &cancelled())]).await.toss.cancel(part()).await, all);
+    }
+
+    // The rest, of which the gateway must have as much as is left.
+    for (of, rest) in [(cancel(), 339_999), (part(), 299_999)] {
+        let gone = match rest {
+            339_999 => cancelled(),
+            _ => left(40_000),
+        };
+        let played = play([json(200, &gone)]).await;
+        let outcome = played.toss.cancel(Cancel { back: money(1), ..of }).await;
+        assert!(matches!(outcome, CancelOutcome::Cancelled { .. }), "{outcome:?}");
+        let requests = played.requests();
+        let body: Value = serde_json::from_str(requests[0].split_once("\r\n\r\n").unwrap().1).unwrap();
+        assert_eq!((&body["cancelAmount"], &body["refundableAmount"]), (&json!(rest), &json!(339_999)));
+    }
+
+    // Nothing new is back: that wasn't why.
+    let known = Cancel { back: money(1), ..cancel() };
+    let outcome = play([refused(), json(200, &left(339_999))]).await.toss.cancel(known).await;
+    assert!(matches!(outcome, CancelOutcome::Refused { .. }), "{outcome:?}");
+    // How much is back isn't known: it is asked again.
+    let unseen = play([error(400, "ALREADY_CANCELED_PAYMENT"), error(500, "COMMON_ERROR")]).await;
+    assert_eq!(unseen.toss.cancel(part()).await, CancelOutcome::Unknown { why: Why::Failed });
+    // A refund of before is being carried out.
+    let going = payment(&json!({
+        "status": "PARTIAL_CANCELED", "balanceAmount": 1, "cancels": [{"cancelStatus": "IN_PROGRESS"}],
+    }));
+    let outcome = play([refused(), json(200, &going)]).await.toss.cancel(cancel()).await;
+    assert_eq!(outcome, CancelOutcome::Unknown { why: Why::UnderWay });
 }
 
 #[tokio::test]

@@ -1,0 +1,1 @@
+import"./shop.chunk-P57LR6AT.js";import"./shop.chunk-NOV75CWV.js";

@@ -1,1 +1,0 @@
-import"./shop.chunk-N7ZNWDUR.js";import"./shop.chunk-NOV75CWV.js";
