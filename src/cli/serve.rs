@@ -10,22 +10,24 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::header;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use metrics_exporter_prometheus::PrometheusHandle;
 use onsale::clock::{Clock, Stopwatch, SystemClock};
 use onsale::config::{AddressRange, Config, LogFormat, Secret, Source, demo_secrets};
-use onsale::engine::{Engine, EngineConfig};
+use onsale::engine::{Engine, EngineConfig, EngineOpenError};
 use onsale::files;
 use onsale::gateway::Gateways;
 use onsale::http::app::App;
+use onsale::http::hop::Standby;
 use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::metrics::exposition;
 use onsale::http::table::{Routes, get};
 use onsale::http::{HttpParts, server};
+use onsale::journal::Membership;
 use onsale::mock_gateway::DEMO_SECRET;
 use onsale::telemetry::{self, Process};
 use tokio::net::TcpListener;
@@ -36,8 +38,9 @@ use tokio_util::sync::CancellationToken;
 use super::crowd::{self, CrowdRequest};
 use super::not_ready_server::NotReadyServer;
 use super::output::{Failure, print};
+use super::standby_server::StandbyServer;
 use super::urls::Urls;
-use super::{demo, gateways, load, offline, reload, service_manager};
+use super::{demo, gateways, load, node, offline, reload, service_manager};
 
 /// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
 const BUCKETS: &[(&str, &[f64])] = &[
@@ -75,7 +78,7 @@ pub(super) fn command() -> Command {
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT: requests were answered, and all changes are kept\n  \
              1        it can't start, the journal failed, or its servers didn't answer at the stop: the reason is on standard error\n  \
              2        wrong usage or settings\n  \
-             3        another process has taken the log over (--log): don't start this one again by itself\n  130/143  a second SIGINT/SIGTERM ended it at once",
+             3        another process has taken the log over (--log). With cluster.address start this one again: it stands by. Without it don't\n  130/143  a second SIGINT/SIGTERM ended it at once",
         )
 }
 
@@ -107,7 +110,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
     let runtime = runtime(&config)?;
     let is_json = config.log.format == LogFormat::Json;
-    let done = runtime.block_on(serve(config, matches.clone(), demo, crowd_request));
+    let node = OnceLock::new();
+    let done = runtime.block_on(async {
+        let done = serve(config, matches.clone(), demo, crowd_request, &node).await;
+        // Nothing is answered any more, and nothing is under way: another one may take over at once.
+        if let Some(node) = node.get() {
+            Membership::leave(node).await;
+        }
+        done
+    });
 
     // A recovery that was interrupted still reads on a thread of its own: nobody waits for it.
     runtime.shutdown_background();
@@ -128,6 +139,7 @@ async fn serve(
     matches: ArgMatches,
     demo: bool,
     crowd_request: Option<CrowdRequest>,
+    joined: &OnceLock<Membership>,
 ) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
@@ -166,8 +178,39 @@ async fn serve(
     let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
     urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
 
-    let starting = NotReadyServer::begin(first, limits, &parts);
-    let opened = open(&config, clock, gateways, &shutdown).await;
+    let shown = Arc::new(OnceLock::new());
+    if let Some(listener) = metrics_listener {
+        let site = parts.dress(metrics_route(Arc::clone(&shown), recorder.clone()), &());
+        servers.spawn(server::serve(listener, site, limits, shutdown.clone()));
+    }
+
+    let node = node::join(&config, &clock, &shutdown).await?;
+    // Keys are looked after and limits swept while it stands by, too.
+    parts.spawn_upkeep();
+    let starting = match &node {
+        None => FirstServer::NotReady(NotReadyServer::begin(first, limits, &parts)),
+        Some(node) => {
+            let own = urls.metrics.is_none().then(|| recorder.clone());
+            let standby = Standby::new(parts.clone(), node::of_api(node, &shutdown), own);
+            let standby = standby.expect("a cluster has a secret: the settings were checked");
+            FirstServer::Standby(StandbyServer::begin(first, limits, standby, &shutdown))
+        }
+    };
+    let opened = match node {
+        None if config.cluster.address.is_some() => None,
+        None => {
+            let opened = open(&config, clock, gateways, None, &shutdown).await;
+            opened.map(|opened| opened.map_err(|error| offline::not_opened(&error, &config)))
+        }
+        Some(node) => {
+            let node = joined.get_or_init(|| node);
+            urls.tell(&config, "standing by")?;
+            service_manager::tell_ready();
+            let open =
+                async || open(&config, Arc::clone(&clock), gateways.clone(), Some(node), &shutdown).await;
+            node::open_in_turn(node, &config, &shutdown, open).await
+        }
+    };
     let engine = match opened {
         Some(Ok(engine)) => engine,
         Some(Err(failure)) => return Err(failure),
@@ -182,12 +225,12 @@ async fn serve(
     let mut fans = None;
     let served = async {
         // The API serves the metrics unless they have an address of their own.
-        let shown = metrics_listener.is_none().then(|| recorder.clone());
-        let app = App::new(engine.clone(), parts.clone(), shown);
-        if let Some(listener) = metrics_listener {
-            let site = parts.dress(metrics_route(app.clone(), recorder), &());
-            servers.spawn(server::serve(listener, site, limits, shutdown.clone()));
-        }
+        let own = urls.metrics.is_none().then_some(recorder);
+        let app = match joined.get() {
+            None => App::new(engine.clone(), parts.clone(), own),
+            Some(node) => App::in_cluster(engine.clone(), parts.clone(), own, node::of_api(node, &shutdown)),
+        };
+        shown.get_or_init(|| app.clone());
 
         let site = if demo { demo::site(app, &urls, own_secrets(&config).is_empty()) } else { app.site() };
         if demo {
@@ -197,19 +240,29 @@ async fn serve(
             Some(request) => request.prepare(&engine).await?,
             None => None,
         };
-        parts.spawn_upkeep();
 
         // The first server ends before the second begins: no caller hears "ready" and then "not ready".
-        starting.end().await;
+        match starting {
+            FirstServer::NotReady(server) => server.end().await,
+            FirstServer::Standby(server) => drop(servers.spawn(server.give_way(site.clone()))),
+        }
         servers.spawn(server::serve(second, site, limits, shutdown.clone()));
 
-        urls.tell_ready(&config)?;
-        service_manager::tell_ready();
+        match joined.get() {
+            None => {
+                urls.tell(&config, "ready")?;
+                service_manager::tell_ready();
+                stop_when_deposed(&engine, shutdown.clone());
+            }
+            Some(node) => {
+                node.serve();
+                node::stop_when_lost(node, &engine, shutdown.clone());
+            }
+        }
         if demo {
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
         }
         fans = crowd.map(|crowd| tokio::spawn(crowd.run(engine.clone(), shutdown.clone())));
-        stop_when_deposed(&engine, shutdown.clone());
         Ok(())
     };
     let served: Result<(), Failure> = served.await;
@@ -231,8 +284,26 @@ async fn serve(
 
     served?;
     closed?;
+    if let Some(lost) = joined.get().and_then(Membership::has_lost) {
+        return Err(node::taken_over(&lost));
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Who answers until this process's own site does.
+enum FirstServer {
+    NotReady(NotReadyServer),
+    Standby(StandbyServer),
+}
+
+impl FirstServer {
+    async fn end(self) {
+        match self {
+            Self::NotReady(server) => server.end().await,
+            Self::Standby(server) => server.end().await,
+        }
+    }
 }
 
 /// Closes the engine. Whoever keeps its log may say nothing: then nobody waits for ever.
@@ -263,8 +334,9 @@ async fn open(
     config: &Config,
     clock: Arc<dyn Clock>,
     gateways: Gateways,
+    node: Option<&Membership>,
     shutdown: &CancellationToken,
-) -> Option<Result<Engine, Failure>> {
+) -> Option<Result<Engine, EngineOpenError>> {
     let watch = Stopwatch::start();
     let data_dir = config.server.data_dir.display();
     tracing::info!(%data_dir, "recovering what is durable");
@@ -279,10 +351,9 @@ async fn open(
             ));
         }
     };
+    let engine = EngineConfig { gateways, node: node.cloned(), ..offline::engine_config(config, clock) };
     tokio::select! {
-        opened = Engine::open(EngineConfig { gateways: gateways.clone(), ..offline::engine_config(config, clock) }) => {
-            Some(opened.map_err(|error| offline::not_opened(&error, config)))
-        }
+        opened = Engine::open(engine) => Some(opened),
         () = progress => None,
         () = shutdown.cancelled() => None,
     }
@@ -317,9 +388,13 @@ async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
     }
 }
 
-fn metrics_route(app: App, recorder: PrometheusHandle) -> Routes<()> {
+/// Shows the metrics: those of the process, and the engine's once there is one.
+fn metrics_route(app: Arc<OnceLock<App>>, recorder: PrometheusHandle) -> Routes<()> {
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let metrics = move || async move { ([(header::CONTENT_TYPE, TEXT)], exposition(&app, &recorder)) };
+    let metrics = move || async move {
+        let text = app.get().map_or_else(|| recorder.render(), |app| exposition(app, &recorder));
+        ([(header::CONTENT_TYPE, TEXT)], text)
+    };
     Routes::new().route("/metrics", get(metrics)).strict()
 }
 

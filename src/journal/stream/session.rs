@@ -132,6 +132,13 @@ struct Ack {
     duplicate: bool,
 }
 
+/// A message, and when the servers stored it by their clock.
+#[derive(Debug)]
+pub(super) struct Dated {
+    pub(super) message: Message,
+    pub(super) stored_at: String,
+}
+
 /// What the servers have to find before they take messages.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expected<'a> {
@@ -332,6 +339,36 @@ impl Session {
         sequence: u64,
         count: u32,
     ) -> Result<Vec<(u64, Bytes)>, NoAnswer> {
+        let (found, is_whole) = self.batch_from(stream, subject, sequence, count).await?;
+        if found.is_empty() && !is_whole {
+            return Err(NoAnswer::new("no answer in time"));
+        }
+        // What came is whole, and in order.
+        Ok(found.into_iter().map(|Dated { message, .. }| (message.sequence, message.bytes)).collect())
+    }
+
+    /// Reads all messages of a subject from one server that has the stream: as it has them, and it may be behind.
+    pub(super) async fn all_of(
+        &self,
+        stream: &str,
+        subject: &str,
+        count: u32,
+    ) -> Result<Vec<Dated>, NoAnswer> {
+        match self.batch_from(stream, subject, 1, count).await? {
+            (found, true) if found.len() < usize::try_from(count).unwrap_or(usize::MAX) => Ok(found),
+            (_, true) => Err(NoAnswer::new(format!("there are {count} messages or more"))),
+            (_, false) => Err(NoAnswer::new("not all of them in time")),
+        }
+    }
+
+    /// Asks one server for a subject's next messages; tells whether it said that these are all.
+    async fn batch_from(
+        &self,
+        stream: &str,
+        subject: &str,
+        sequence: u64,
+        count: u32,
+    ) -> Result<(Vec<Dated>, bool), NoAnswer> {
         if !self.is_connected() {
             return Err(NoAnswer::new("not connected"));
         }
@@ -347,21 +384,22 @@ impl Session {
         let mut found = Vec::new();
         loop {
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, answers.next()).await;
-            let Ok(Some(answer)) = answer else {
-                // What came is whole, and in order.
-                return if found.is_empty() { Err(NoAnswer::new("no answer in time")) } else { Ok(found) };
-            };
+            let Ok(Some(answer)) = answer else { return Ok((found, false)) };
             if let Some(status) = answer.status {
                 return match status.as_u16() {
                     // The end of the messages, or none at all.
-                    204 | 404 => Ok(found),
+                    204 | 404 => Ok((found, true)),
                     _ => Err(NoAnswer::new(format!("status {status}"))),
                 };
             }
             let headers = answer.headers.unwrap_or_default();
-            let sequence = headers.get("Nats-Sequence").and_then(|text| text.as_str().parse().ok());
-            let sequence: u64 = sequence.ok_or_else(|| NoAnswer::new("a message without its sequence"))?;
-            found.push((sequence, answer.payload));
+            let text = |name| headers.get(name).map(|text| text.as_str().to_owned());
+            let sequence = text("Nats-Sequence").and_then(|text| text.parse().ok());
+            let sequence = sequence.ok_or_else(|| NoAnswer::new("a message without its sequence"))?;
+            let subject = text("Nats-Subject").unwrap_or_default();
+            let stored_at = text("Nats-Time-Stamp").unwrap_or_default();
+            let message = Message { sequence, subject, bytes: answer.payload };
+            found.push(Dated { message, stored_at });
         }
     }
 

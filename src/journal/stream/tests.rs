@@ -17,6 +17,7 @@ use super::servers::{LOGIN, SYSTEM, Servers};
 use super::*;
 
 mod controls;
+mod nodes;
 mod power;
 mod races;
 
