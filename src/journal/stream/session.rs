@@ -460,7 +460,7 @@ impl Session {
     /// Connects to another server where this one has stored nothing for a while. It may be the same again, and is left again then.
     ///
     /// It is looked at before something is sent: whoever sent the last may not have waited for its answer.
-    async fn leave_a_server_that_takes_nothing(&self) {
+    pub(super) async fn leave_a_server_that_takes_nothing(&self) {
         let is_over = {
             let mut since = self.waits_since();
             let is_over = since.get_or_insert_with(Instant::now).elapsed() >= LEAVE_AFTER;
