@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, HeaderMap};
@@ -20,12 +20,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::Instant;
 
 use super::super::lane::{Message, Published};
 use super::settings::StreamLogin;
 
 /// How long a server may take to answer a request.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// For how long a server may take nothing until another one is asked to. One that is cut off from the others answers its clients' pings, and
+/// can't have anything stored.
+const LEAVE_AFTER: Duration = Duration::from_secs(2);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a server has to show that it is there; one that misses two of these is left for another.
@@ -69,6 +73,8 @@ pub(super) struct Session {
     /// Taken when it ends, since a runtime may not simply be dropped in another.
     runtime: Option<Runtime>,
     handle: Handle,
+    /// Since when nothing was said of what was to be stored.
+    waits_since: Mutex<Option<Instant>>,
 }
 
 impl Drop for Session {
@@ -222,7 +228,10 @@ impl Session {
             connecting.await.map_err(|error| error.to_string())
         });
         match connected {
-            Ok(client) => Ok(Arc::new(Self { client, runtime: Some(runtime), handle })),
+            Ok(client) => {
+                let waits_since = Mutex::default();
+                Ok(Arc::new(Self { client, runtime: Some(runtime), handle, waits_since }))
+            }
             Err(what) => {
                 runtime.shutdown_background();
                 Err(what)
@@ -406,6 +415,7 @@ impl Session {
     ) -> Published {
         let mut batch = (messages.len() > 1).then(|| crate::random::name(""));
         let expected = expected.into();
+        self.leave_a_server_that_takes_nothing().await;
         let mut answer = Err(NoAnswer::new("nothing to publish"));
         for (index, message) in messages.iter().enumerate() {
             let mut headers = if index == 0 { expected.headers() } else { HeaderMap::new() };
@@ -430,12 +440,40 @@ impl Session {
             }
         }
 
-        match answer.and_then(|answer| read::<Ack>(&answer.payload)) {
+        let published = match answer.and_then(|answer| read::<Ack>(&answer.payload)) {
             Ok(Ack { duplicate: true, .. }) => Published::Unknown("taken for a duplicate".to_owned()),
             Ok(Ack { seq, .. }) => Published::At(seq),
             Err(NoAnswer { code: Some(WRONG_LAST_SEQUENCE), .. }) => Published::Behind,
             Err(NoAnswer { code: Some(SEALED), what }) => Published::Refused(what),
             Err(NoAnswer { what, .. }) => Published::Unknown(what),
+        };
+        if !matches!(published, Published::Unknown(_)) {
+            *self.waits_since() = None;
+        }
+        published
+    }
+
+    fn waits_since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.waits_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connects to another server where this one has stored nothing for a while. It may be the same again, and is left again then.
+    ///
+    /// It is looked at before something is sent: whoever sent the last may not have waited for its answer.
+    pub(super) async fn leave_a_server_that_takes_nothing(&self) {
+        let is_over = {
+            let mut since = self.waits_since();
+            let is_over = since.get_or_insert_with(Instant::now).elapsed() >= LEAVE_AFTER;
+            if is_over {
+                *since = Some(Instant::now());
+            }
+            is_over
+        };
+        if is_over && self.is_connected() {
+            let (server, ..) = self.server();
+            tracing::warn!(%server, "this server of the log stores nothing; connecting to another one");
+            // Who can't ask for it is about to connect anyway.
+            drop(self.client.force_reconnect().await);
         }
     }
 
