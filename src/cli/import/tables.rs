@@ -301,7 +301,9 @@ impl Reader<'_> {
             return Some(with_offset);
         }
 
-        let Ok(local) = text.parse::<DateTime>() else {
+        // A date alone would be its midnight, and a leap second the one before.
+        let says_when = text.contains([' ', 'T', 't']) && !text.ends_with(":60");
+        let Some(local) = text.parse::<DateTime>().ok().filter(|_| says_when) else {
             self.wrong.note(at, "must be a date and a time, as in 2026-06-01 19:00 or 2026-06-01T10:00:00Z");
             return None;
         };

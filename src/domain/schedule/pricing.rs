@@ -180,14 +180,20 @@ impl<'a> Off<'a> {
     }
 }
 
-/// Finds what was taken off one place of each line: discounts stand in the order of the lines that they are of, which have as many places.
+/// Finds what was taken off one place of each line. Discounts stand in the order of the lines that they are of. A code takes something off
+/// all of them by one rule, and no less off a dearer place: so the lines that have none are the cheapest, of which it rounds to nothing.
 fn kept_off(lines: &[Line]) -> Vec<(&Line, i64)> {
-    let mut discounts = lines.iter().filter(|line| line.kind == LineKind::Discount).peekable();
-    let places = lines.iter().filter(|line| matches!(line.kind, LineKind::Seat | LineKind::Area));
+    let mut discounts = lines.iter().filter(|line| line.kind == LineKind::Discount);
+    let places = || lines.iter().filter(|line| matches!(line.kind, LineKind::Seat | LineKind::Area));
+    let mut dearest: Vec<i64> = places().map(|line| line.unit_amount).collect();
+    dearest.sort_unstable_by(|one, other| other.cmp(one));
+    let least = discounts.clone().count().checked_sub(1).and_then(|last| dearest.get(last).copied());
+
     let mut of_lines = Vec::new();
-    for line in places {
-        let is_of = |off: &&Line| off.count == line.count && -off.unit_amount <= line.unit_amount;
-        of_lines.push((line, discounts.next_if(is_of).map_or(0, |off| -off.unit_amount)));
+    for line in places() {
+        let has_one = least.is_some_and(|least| line.unit_amount >= least);
+        let off = if has_one { discounts.next() } else { None };
+        of_lines.push((line, off.map_or(0, |off| -off.unit_amount)));
     }
     of_lines
 }

@@ -214,13 +214,13 @@ fn describe(event: &Event, names: &impl Names) -> (&'static Kind, Value) {
         }
         Event::PhaseClosed { phase } => (&kinds::PHASE_CLOSED, json!({"phaseId": phase.as_str()})),
         Event::CodePut { code, terms, created } => {
-            (&kinds::CODE_PUT, code_terms(json!({"code": code.as_str(), "created": created}), terms))
+            (&kinds::CODE_PUT, code_terms(json!({"code": masked(code.as_str()), "created": created}), terms))
         }
         // Whoever follows the feed can't buy with them.
         Event::CodesMade { prefix, terms, drawn } => {
             (&kinds::CODES_MADE, code_terms(json!({"prefix": prefix.as_str(), "count": drawn.len()}), terms))
         }
-        Event::CodeEnded { code } => (&kinds::CODE_ENDED, json!({"code": code.as_str()})),
+        Event::CodeEnded { code } => (&kinds::CODE_ENDED, json!({"code": masked(code.as_str())})),
         Event::AllotmentSet { terms, created } => {
             let mut fields = allotment(terms, *created);
             add_aside(&mut fields, &terms.areas, names);

@@ -267,7 +267,11 @@ const VENUE_ID: &[Field] = &[field("venueId", Text, "the venue")];
 const CONCERT_ID: &[Field] = &[field("concertId", Text, "the concert")];
 const SCHEDULE_ID: &[Field] = &[field("scheduleId", Text, "the schedule")];
 const PHASE: &[Field] = &[field("phaseId", Text, "the phase, as in the policy")];
-const CODE: &[Field] = &[field("code", Text, "the code, in capital letters")];
+const CODE: &[Field] = &[field(
+    "code",
+    Text,
+    "the code, in capital letters; of a generated one the prefix alone, with `*` for every letter that was drawn",
+)];
 const BROUGHT: &[Field] = &[
     field("code", Text, "the code that it uses; of a generated one the prefix alone, with `*` for every letter that was drawn, in `lines`, too").sometimes(),
     field("allotmentId", Text, "the allotment that it was taken from").sometimes(),

@@ -249,3 +249,29 @@ proptest! {
         prop_assert!(terms.refund() <= won(amount), "no more goes back than was paid");
     }
 }
+
+#[test]
+fn what_a_code_took_off_stays_with_the_places_that_it_was_taken_off() {
+    let cheap = |by_grade: [u64; 3]| Prices {
+        by_grade: by_grade.map(won).into(),
+        best_first: [0, 1, 2].into(),
+        tariff: None,
+    };
+    let code = code();
+    // One hundredth of 40 is nothing, and so is a tenth of 4.
+    for (by_grade, percent, of_each) in
+        [([40, 3_000, 300_000], 1, [40, 2_970, 297_000]), ([4, 7, 99], 10, [4, 6, 89])]
+    {
+        let prices = cheap(by_grade);
+        let all = [seat(0, 0), seat(1, 0), Priced { area: Some(Area(0)), ..seat(2, 0) }];
+        let discount = Off::Of(&code, Discount::Percent(percent));
+        let had = lines(&prices, &grades(), all, &discount).unwrap();
+        for (place, amount) in all.into_iter().zip(of_each) {
+            let kept = lines(&prices, &grades(), [place], &Off::Kept(&code, kept_off(&had))).unwrap();
+            assert_eq!(kept.iter().map(|line| line.amount).sum::<i64>(), amount, "{place:?} of {by_grade:?}");
+        }
+        let both = lines(&prices, &grades(), all[..2].to_vec(), &Off::Kept(&code, kept_off(&had))).unwrap();
+        let again = lines(&prices, &grades(), [all[0]], &Off::Kept(&code, kept_off(&both))).unwrap();
+        assert_eq!(again.iter().map(|line| line.amount).sum::<i64>(), of_each[0], "given back one by one");
+    }
+}
