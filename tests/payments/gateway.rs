@@ -841,7 +841,8 @@ async fn restarted_half_a_day_ahead(
     assert_eq!(status(&entry, &held), ReservationStatus::Paying, "it has the outage back");
     tokio::time::sleep(Duration::from_mins(30)).await;
     assert!(gateway.calls().contains(&"confirm"), "until then it is tried again");
-    clock.pass_millis(600_000);
+    // With the grace of a start.
+    clock.pass_millis(3_600_000);
     (engine, gateway, entry, held, payment)
 }
 
