@@ -4,11 +4,82 @@
 //! the one that has it.
 
 use core::fmt;
+use core::ops::Add;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::sync::Arc;
 
-use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A moment of this machine's clock that nobody sets: what leases are measured by.
+///
+/// On Linux it goes on while the machine is suspended, so that a lease that ran out meanwhile is over when the machine goes on. Of a
+/// virtual machine that is paused from outside it knows as little as any clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(Duration);
+
+impl Moment {
+    /// Returns the present moment.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).expect("a machine isn't started in the future");
+        Self(Duration::new(seconds, u32::try_from(time.tv_nsec).expect("nanoseconds are less than a second")))
+    }
+
+    /// Returns the present moment, of a clock that stands still while the machine is suspended.
+    #[cfg(not(target_os = "linux"))]
+    #[must_use]
+    pub fn now() -> Self {
+        static ORIGIN: std::sync::LazyLock<tokio::time::Instant> =
+            std::sync::LazyLock::new(tokio::time::Instant::now);
+        Self(ORIGIN.elapsed())
+    }
+
+    /// Returns how long it is since an earlier moment; nothing since a later one.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Makes a moment of a model's time.
+    #[cfg(test)]
+    pub(crate) const fn of_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(time))
+    }
+}
+
+/// Asks this process to hand over what it has, and to end. Clones ask the same one.
+#[derive(Clone, Debug, Default)]
+pub struct Drain(CancellationToken);
+
+impl Drain {
+    /// Makes one that ends the process by its shutdown.
+    #[must_use]
+    pub const fn by(shutdown: CancellationToken) -> Self {
+        Self(shutdown)
+    }
+
+    /// Asks for it; the process then does what it does at SIGTERM.
+    pub fn ask(&self) {
+        self.0.cancel();
+    }
+
+    /// Tells whether it was asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.0.is_cancelled()
+    }
+}
 
 /// A node's record, as the cluster knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,14 +129,12 @@ pub struct View {
 
 /// Until when this process may answer from its state: as long as nobody else can have acknowledged a change that it lacks.
 ///
-/// A clone shows the same. The instant only grows, until [`Reads::end`].
+/// A clone shows the same. The moment only grows, until [`Reads::end`].
 #[derive(Clone)]
 pub struct Reads(Arc<Inner>);
 
 struct Inner {
-    /// Instants are counted from it.
-    origin: Instant,
-    /// Nanoseconds behind the origin; 0 where nothing may be read.
+    /// A [`Moment`] in nanoseconds; 0 where nothing may be read.
     until: AtomicU64,
 }
 
@@ -80,19 +149,18 @@ impl Reads {
     /// Makes one that never ends.
     #[must_use]
     pub fn for_good() -> Self {
-        Self(Arc::new(Inner { origin: Instant::now(), until: AtomicU64::new(FOR_GOOD) }))
+        Self(Arc::new(Inner { until: AtomicU64::new(FOR_GOOD) }))
     }
 
     /// Makes one that has not begun.
     #[must_use]
     pub fn none() -> Self {
-        Self(Arc::new(Inner { origin: Instant::now(), until: AtomicU64::new(0) }))
+        Self(Arc::new(Inner { until: AtomicU64::new(0) }))
     }
 
-    /// Lets reads go on until an instant, unless they ended for good or go on for longer.
-    pub fn extend(&self, until: Instant) {
-        let until = nanos(until.saturating_duration_since(self.0.origin));
-        self.0.until.fetch_max(until, Ordering::Relaxed);
+    /// Lets reads go on until a moment, unless they ended for good or go on for longer.
+    pub fn extend(&self, until: Moment) {
+        self.0.until.fetch_max(nanos(until.0), Ordering::Relaxed);
     }
 
     /// Ends them for good.
@@ -106,7 +174,7 @@ impl Reads {
         match self.0.until.load(Ordering::Relaxed) {
             FOR_GOOD => true,
             ENDED => false,
-            until => nanos(self.0.origin.elapsed()) < until.saturating_add(nanos(grace)),
+            until => nanos(Moment::now().0) < until.saturating_add(nanos(grace)),
         }
     }
 }
@@ -129,12 +197,12 @@ mod tests {
     fn reads_go_on_until_an_instant_and_end_for_good() {
         let reads = Reads::none();
         assert!(!reads.may_answer(Duration::ZERO));
-        reads.extend(Instant::now() + Duration::from_hours(1));
+        reads.extend(Moment::now() + Duration::from_hours(1));
         assert!(reads.may_answer(Duration::ZERO));
-        reads.extend(Instant::now());
+        reads.extend(Moment::now());
         assert!(reads.may_answer(Duration::ZERO), "an earlier instant takes nothing away");
         reads.clone().end();
-        reads.extend(Instant::now() + Duration::from_hours(1));
+        reads.extend(Moment::now() + Duration::from_hours(1));
         assert!(!reads.may_answer(Duration::from_hours(2)), "nothing brings them back");
         assert!(Reads::for_good().may_answer(Duration::ZERO));
     }
@@ -142,7 +210,7 @@ mod tests {
     #[test]
     fn what_is_shown_may_go_on_for_a_grace() {
         let reads = Reads::none();
-        reads.extend(Instant::now());
+        reads.extend(Moment::now());
         assert!(!reads.may_answer(Duration::ZERO));
         assert!(reads.may_answer(Duration::from_hours(1)));
     }

@@ -7,6 +7,10 @@ use core::error::Error;
 use core::fmt::Write;
 use core::time::Duration;
 
+use axum::body::HttpBody;
+use hyper_util::client::legacy::Client as PooledClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use reqwest::{Client, Url, redirect, retry};
 
 /// How long an idle connection is kept: less than servers keep it, so that none is used while it is being closed.
@@ -63,6 +67,26 @@ pub(crate) fn client(
     }
     let client = builder.build().map_err(|error| OutboundError::Client(chain(&error)))?;
     Ok((client, url.as_str().trim_end_matches('/').to_owned()))
+}
+
+/// A client of the other nodes of a cluster.
+pub(crate) type NodeClient<B> = PooledClient<HttpConnector, B>;
+
+/// Makes a client of other nodes: what it is given goes out as it is, byte for byte of its target, and only what surely wasn't sent is
+/// sent again. It speaks plain http, since nodes are in one network.
+pub(crate) fn node_client<B>(connect_timeout: Duration, idle_max: usize) -> NodeClient<B>
+where
+    B: HttpBody + Send + 'static,
+    B::Data: Send,
+{
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(connect_timeout));
+    connector.set_nodelay(true);
+    PooledClient::builder(TokioExecutor::new())
+        .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(idle_max)
+        .pool_timer(TokioTimer::new())
+        .build(connector)
 }
 
 /// Writes an error with its causes: its own text often only says that there was one.

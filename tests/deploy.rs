@@ -415,3 +415,30 @@ fn the_containers_files_name_files_that_are_there_and_versions_that_stay() {
     assert!(file("deploy/prometheus.yml").contains("[\"onsale:9100\"]"));
     assert!(compose.contains("ONSALE_METRICS_LISTEN: \"0.0.0.0:9100\""));
 }
+
+#[test]
+fn the_containers_of_a_cluster_have_the_settings_that_its_nodes_and_servers_need() {
+    let compose = file("deploy/cluster/compose.yml");
+    let each = |text: &str| compose.matches(text).count();
+    let version = format!("image: onsale:{}\n", env!("CARGO_PKG_VERSION"));
+    assert!(compose.contains(&version) && compose.contains("image: nats:2.15.1\n"), "{version}");
+    assert_eq!(each("../nats-server.conf:/etc/nats/nats-server.conf:ro"), 3);
+    assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/cluster/../nats-server.conf").exists());
+    for number in 1..=3 {
+        let node = format!(
+            "ONSALE_CLUSTER_NODE: node-{number}, ONSALE_CLUSTER_ADDRESS: \"http://node-{number}:8080\""
+        );
+        assert_eq!(each(&node), 1, "{node}");
+        assert_eq!(each(&format!("SERVER_NAME: log-{number},")), 1);
+        assert_eq!(each(&format!("ROUTE_{number}: \"nats://log-{number}:6222\"")), 3);
+    }
+    // Each setting is one.
+    let known = run(Command::new(PROGRAM).args(["serve", "--print-config"]).env_clear()).to_lowercase();
+    let named = compose
+        .split(|c: char| !(c.is_ascii_uppercase() || c == '_'))
+        .filter(|word| word.starts_with("ONSALE_"));
+    for name in named.filter(|name| !["ONSALE_LOG_PASSWORD", "ONSALE_SYSTEM_PASSWORD"].contains(name)) {
+        let name = name.trim_start_matches("ONSALE_").trim_start_matches("CLUSTER_").to_lowercase();
+        assert!(known.contains(&name), "{name}");
+    }
+}

@@ -7,7 +7,7 @@
 //! cargo run --release -p onsale-model -- far       what is right alone, farther: minutes, and gigabytes
 //! ```
 //!
-//! The log's part is in the code (`src/journal/{lane/nats.rs, stream/claim.rs}`); leases are only designed. [`takeover`] says which line stands for what.
+//! The log's part is in the code (`src/journal/{lane/nats.rs, stream/claim.rs}`); leases are `stream/live/rules.rs`, whose own tests have three nodes, a bucket that forgets, and hand-overs. [`takeover`] says which line stands for what.
 //!
 //! Absent on purpose: what the servers do among themselves (a lane's log and the bucket of leases are each one order, and forget nothing),
 //! what an entry means, snapshots, and handing over by those who live.

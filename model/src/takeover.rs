@@ -12,7 +12,7 @@
 //! | [`Stage::Claiming`] | `Claiming::begin_life` |
 //! | [`Stage::Recovering`] | `Claimed` until its replay has come to `until`, and the wait for reads of owners before it |
 //! | [`Stage::Serving`], [`Stage::Deposed`] | a `NatsLane` whose `Appender::deposed` is empty, or set |
-//! | [`Node::reads_left`], [`Entry::Renewed`], [`Entry::Hint`] | the bucket of leases, which isn't in the code yet: `node.<id>` and `lane.<lane>` |
+//! | [`Node::reads_left`], [`Entry::Renewed`], [`Entry::Hint`] | the bucket of leases (`stream/live`): `Rules::reads_until`, a `NodeRecord`, a `Hint`. A node there reads the whole bucket behind each own renewal, and takes its own hint in it for what was delivered |
 //!
 //! Sequences count from 0, and "behind L" is the frame at place L: `last` is a length.
 //!

@@ -12,6 +12,7 @@
 mod answer;
 mod backup;
 mod client;
+mod cluster;
 mod crowd;
 mod demo;
 mod draw;
@@ -22,6 +23,7 @@ mod import;
 mod map;
 mod migrate;
 mod mock_gateway;
+mod node;
 mod not_ready_server;
 mod offline;
 mod openapi;
@@ -33,6 +35,7 @@ mod replay;
 mod serve;
 mod service_manager;
 mod snapshot;
+mod standby_server;
 mod token;
 mod urls;
 mod verify;
@@ -58,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
         Some(("migrate", matches)) => migrate::run(matches),
         Some(("export", matches)) => export::run(matches),
         Some(("backup", matches)) => backup::run(matches),
+        Some(("cluster", matches)) => cluster::run(matches),
         Some(("reconcile", matches)) => reconcile::run(matches),
         Some(("openapi", _)) => openapi::run(),
         Some(("token", matches)) => token::run(matches),
@@ -88,6 +92,7 @@ fn command() -> Command {
         .subcommand(migrate::command())
         .subcommand(export::command())
         .subcommand(backup::command())
+        .subcommand(cluster::command())
         .subcommand(reconcile::command())
         .subcommand(openapi::command())
         .subcommand(token::command())

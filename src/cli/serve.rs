@@ -10,34 +10,38 @@
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::process;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::header;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use metrics_exporter_prometheus::PrometheusHandle;
 use onsale::clock::{Clock, Stopwatch, SystemClock};
 use onsale::config::{AddressRange, Config, LogFormat, Secret, Source, demo_secrets};
-use onsale::engine::{Engine, EngineConfig};
+use onsale::engine::{Engine, EngineConfig, EngineOpenError};
 use onsale::files;
 use onsale::gateway::Gateways;
 use onsale::http::app::App;
+use onsale::http::hop::Standby;
 use onsale::http::hosts::Hosts;
 use onsale::http::limits::ServerLimits;
 use onsale::http::routes::metrics::exposition;
 use onsale::http::table::{Routes, get};
 use onsale::http::{HttpParts, server};
+use onsale::journal::Membership;
 use onsale::mock_gateway::DEMO_SECRET;
 use onsale::telemetry::{self, Process};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::crowd::{self, CrowdRequest};
 use super::not_ready_server::NotReadyServer;
 use super::output::{Failure, print};
+use super::standby_server::StandbyServer;
 use super::urls::Urls;
-use super::{demo, gateways, load, offline, reload, service_manager};
+use super::{demo, gateways, load, node, offline, reload, service_manager};
 
 /// The histograms with buckets of their own: entries in one flush, in steps of four; and waits, which take minutes.
 const BUCKETS: &[(&str, &[f64])] = &[
@@ -75,7 +79,7 @@ pub(super) fn command() -> Command {
              EXIT CODES\n  0        stopped by SIGTERM or SIGINT: requests were answered, and all changes are kept\n  \
              1        it can't start, the journal failed, or its servers didn't answer at the stop: the reason is on standard error\n  \
              2        wrong usage or settings\n  \
-             3        another process has taken the log over (--log): don't start this one again by itself\n  130/143  a second SIGINT/SIGTERM ended it at once",
+             3        another process has taken the log over (--log). With cluster.address start this one again: it stands by. Without it don't\n  130/143  a second SIGINT/SIGTERM ended it at once",
         )
 }
 
@@ -107,7 +111,15 @@ pub(super) fn run(matches: &ArgMatches) -> Result<(), Failure> {
 
     let runtime = runtime(&config)?;
     let is_json = config.log.format == LogFormat::Json;
-    let done = runtime.block_on(serve(config, matches.clone(), demo, crowd_request));
+    let node = OnceLock::new();
+    let done = runtime.block_on(async {
+        let done = serve(config, matches.clone(), demo, crowd_request, &node).await;
+        // Nothing is answered any more, and nothing is under way: another one may take over at once.
+        if let Some(node) = node.get() {
+            Membership::leave(node).await;
+        }
+        done
+    });
 
     // A recovery that was interrupted still reads on a thread of its own: nobody waits for it.
     runtime.shutdown_background();
@@ -124,10 +136,11 @@ fn runtime(config: &Config) -> Result<Runtime, Failure> {
 }
 
 async fn serve(
-    config: Config,
+    mut config: Config,
     matches: ArgMatches,
     demo: bool,
     crowd_request: Option<CrowdRequest>,
+    joined: &OnceLock<Membership>,
 ) -> Result<(), Failure> {
     let shutdown = CancellationToken::new();
     stop_on_signals(shutdown.clone())?;
@@ -137,21 +150,20 @@ async fn serve(
     let recorder = telemetry::init_metrics(BUCKETS, shutdown.clone()).map_err(Failure::failed)?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let started = Duration::from_millis(clock.now().as_millis());
-    metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
+    tell_start(clock.as_ref());
 
     let parts = HttpParts::new(&config, Arc::clone(&clock), shutdown.clone()).map_err(Failure::settings)?;
     reload::on_hangup(hangups, matches, config.clone(), Arc::clone(&parts.authenticator), shutdown.clone());
     allow_files(&config);
-    warn_of_open_secrets(&config);
-    warn_of_foreign_tokens(&config);
-    warn_of_trust(&config, demo);
+    warn(&config, demo);
 
     let (first, second) = bind_twice(config.server.listen)?;
-    let mut urls = Urls { api: address_of(&second)?, metrics: None, checkout: None };
+    // Bound now, so that a taken address is an error at once.
+    let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
+    let metrics = metrics_listener.as_ref().map(address_of).transpose()?;
+    let mut urls = Urls { api: address_of(&second)?, metrics, checkout: None };
 
     // The mock gateway's notices go to the API's URL, which is known only once the port is bound.
-    let mut config = config;
     let mock = if demo { demo::start_gateway(&mut config, &urls).await? } else { None };
     urls.checkout = mock.as_ref().map(|mock| mock.url().to_owned());
     let gateways = gateways::of(&config)?;
@@ -160,15 +172,26 @@ async fn serve(
     if demo {
         limits.hosts = Hosts::Loopback(urls.api.ip());
     }
-    let mut servers = tokio::task::JoinSet::new();
+    let mut servers = JoinSet::new();
 
-    // Bound now, so that a taken address is an error at once. Served later, when there is an engine.
-    let metrics_listener = config.server.metrics_listen.map(bind).transpose()?;
-    urls.metrics = metrics_listener.as_ref().map(address_of).transpose()?;
+    let shown = Arc::new(OnceLock::new());
+    if let Some(listener) = metrics_listener {
+        let site = parts.dress(metrics_route(Arc::clone(&shown), recorder.clone()), &());
+        servers.spawn(server::serve(listener, site, limits, shutdown.clone()));
+    }
 
-    let starting = NotReadyServer::begin(first, limits, &parts);
-    let opened = open(&config, clock, gateways, &shutdown).await;
-    let engine = match opened {
+    let node = node::join(&config, &clock, &shutdown).await?;
+    // Keys are looked after and limits swept while it stands by, too.
+    parts.spawn_upkeep();
+    // The API serves the metrics unless they have an address of their own.
+    let own = urls.metrics.is_none().then_some(recorder);
+    let node = node.map(|node| joined.get_or_init(|| node));
+    let starting = FirstServer::begin(first, limits, &parts, node, own.clone());
+    if node.is_some() {
+        urls.tell(&config, "standing by")?;
+        service_manager::tell_ready();
+    }
+    let engine = match open_in_turn(&config, clock, gateways, node, &shutdown).await {
         Some(Ok(engine)) => engine,
         Some(Err(failure)) => return Err(failure),
         None => {
@@ -181,13 +204,11 @@ async fn serve(
     // One block, so that a failure in it still drains the servers and closes the engine.
     let mut fans = None;
     let served = async {
-        // The API serves the metrics unless they have an address of their own.
-        let shown = metrics_listener.is_none().then(|| recorder.clone());
-        let app = App::new(engine.clone(), parts.clone(), shown);
-        if let Some(listener) = metrics_listener {
-            let site = parts.dress(metrics_route(app.clone(), recorder), &());
-            servers.spawn(server::serve(listener, site, limits, shutdown.clone()));
-        }
+        let app = match node {
+            None => App::new(engine.clone(), parts.clone(), own),
+            Some(node) => App::in_cluster(engine.clone(), parts.clone(), own, node::of_api(node, &shutdown)),
+        };
+        shown.get_or_init(|| app.clone());
 
         let site = if demo { demo::site(app, &urls, own_secrets(&config).is_empty()) } else { app.site() };
         if demo {
@@ -197,19 +218,29 @@ async fn serve(
             Some(request) => request.prepare(&engine).await?,
             None => None,
         };
-        parts.spawn_upkeep();
 
         // The first server ends before the second begins: no caller hears "ready" and then "not ready".
-        starting.end().await;
+        match starting {
+            FirstServer::NotReady(server) => server.end().await,
+            FirstServer::Standby(server) => drop(servers.spawn(server.give_way(site.clone()))),
+        }
         servers.spawn(server::serve(second, site, limits, shutdown.clone()));
 
-        urls.tell_ready(&config)?;
-        service_manager::tell_ready();
+        match node {
+            None => {
+                urls.tell(&config, "ready")?;
+                service_manager::tell_ready();
+                stop_when_deposed(&engine, shutdown.clone());
+            }
+            Some(node) => {
+                node.serve();
+                node::stop_when_lost(node, &engine, shutdown.clone());
+            }
+        }
         if demo {
             print(&demo::greeting(&engine, &config, &urls, crowd.as_ref())?)?;
         }
         fans = crowd.map(|crowd| tokio::spawn(crowd.run(engine.clone(), shutdown.clone())));
-        stop_when_deposed(&engine, shutdown.clone());
         Ok(())
     };
     let served: Result<(), Failure> = served.await;
@@ -218,12 +249,7 @@ async fn serve(
     }
 
     // The engine closes last: until then requests and fans are still answered.
-    drain(servers).await;
-    if let Some(fans) = fans
-        && let Err(error) = fans.await
-    {
-        tracing::error!(%error, "the crowd ended early");
-    }
+    drain(servers, fans).await;
     let closed = close(engine).await;
     if let Some(mock) = mock {
         mock.stop().await;
@@ -231,8 +257,70 @@ async fn serve(
 
     served?;
     closed?;
+    if let Some(lost) = node.and_then(Membership::has_lost) {
+        return Err(node::taken_over(&lost));
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+fn tell_start(clock: &dyn Clock) {
+    let started = Duration::from_millis(clock.now().as_millis());
+    metrics::gauge!("onsale_process_start_time_seconds").set(started.as_secs_f64());
+}
+
+/// Opens the engine: at once, or when it is this node's turn. Returns `None` if it is stopped meanwhile.
+async fn open_in_turn(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+    gateways: Gateways,
+    node: Option<&Membership>,
+    shutdown: &CancellationToken,
+) -> Option<Result<Engine, Failure>> {
+    match node {
+        // It was stopped while it joined.
+        None if config.cluster.address.is_some() => None,
+        None => {
+            let opened = open(config, clock, gateways, None, shutdown).await?;
+            Some(opened.map_err(|error| offline::not_opened(&error, config)))
+        }
+        Some(node) => {
+            let open =
+                async || open(config, Arc::clone(&clock), gateways.clone(), Some(node), shutdown).await;
+            node::open_in_turn(node, config, shutdown, open).await
+        }
+    }
+}
+
+/// Who answers until this process's own site does.
+enum FirstServer {
+    NotReady(NotReadyServer),
+    Standby(StandbyServer),
+}
+
+impl FirstServer {
+    /// Starts to answer on `listener`; `metrics` are shown by a node that stands by.
+    fn begin(
+        listener: TcpListener,
+        limits: ServerLimits,
+        parts: &HttpParts,
+        node: Option<&Membership>,
+        metrics: Option<PrometheusHandle>,
+    ) -> Self {
+        let Some(node) = node else {
+            return Self::NotReady(NotReadyServer::begin(listener, limits, parts));
+        };
+        let standby = Standby::new(parts.clone(), node::of_api(node, &parts.shutdown), metrics);
+        let standby = standby.expect("a cluster has a secret: the settings were checked");
+        Self::Standby(StandbyServer::begin(listener, limits, standby, &parts.shutdown))
+    }
+
+    async fn end(self) {
+        match self {
+            Self::NotReady(server) => server.end().await,
+            Self::Standby(server) => server.end().await,
+        }
+    }
 }
 
 /// Closes the engine. Whoever keeps its log may say nothing: then nobody waits for ever.
@@ -263,8 +351,9 @@ async fn open(
     config: &Config,
     clock: Arc<dyn Clock>,
     gateways: Gateways,
+    node: Option<&Membership>,
     shutdown: &CancellationToken,
-) -> Option<Result<Engine, Failure>> {
+) -> Option<Result<Engine, EngineOpenError>> {
     let watch = Stopwatch::start();
     let data_dir = config.server.data_dir.display();
     tracing::info!(%data_dir, "recovering what is durable");
@@ -279,10 +368,9 @@ async fn open(
             ));
         }
     };
+    let engine = EngineConfig { gateways, node: node.cloned(), ..offline::engine_config(config, clock) };
     tokio::select! {
-        opened = Engine::open(EngineConfig { gateways: gateways.clone(), ..offline::engine_config(config, clock) }) => {
-            Some(opened.map_err(|error| offline::not_opened(&error, config)))
-        }
+        opened = Engine::open(engine) => Some(opened),
         () = progress => None,
         () = shutdown.cancelled() => None,
     }
@@ -305,7 +393,7 @@ fn stop_when_deposed(engine: &Engine, shutdown: CancellationToken) {
     });
 }
 
-async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
+async fn drain(mut servers: JoinSet<server::DrainReport>, fans: Option<JoinHandle<()>>) {
     while let Some(ended) = servers.join_next().await {
         match ended {
             Ok(report) => {
@@ -315,11 +403,20 @@ async fn drain(mut servers: tokio::task::JoinSet<server::DrainReport>) {
             Err(error) => tracing::error!(%error, "a server ended early"),
         }
     }
+    if let Some(fans) = fans
+        && let Err(error) = fans.await
+    {
+        tracing::error!(%error, "the crowd ended early");
+    }
 }
 
-fn metrics_route(app: App, recorder: PrometheusHandle) -> Routes<()> {
+/// Shows the metrics: those of the process, and the engine's once there is one.
+fn metrics_route(app: Arc<OnceLock<App>>, recorder: PrometheusHandle) -> Routes<()> {
     const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    let metrics = move || async move { ([(header::CONTENT_TYPE, TEXT)], exposition(&app, &recorder)) };
+    let metrics = move || async move {
+        let text = app.get().map_or_else(|| recorder.render(), |app| exposition(app, &recorder));
+        ([(header::CONTENT_TYPE, TEXT)], text)
+    };
     Routes::new().route("/metrics", get(metrics)).strict()
 }
 
@@ -366,6 +463,13 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) -> (&'static str, 
         _ = terminate.recv() => ("SIGTERM", 128 + 15),
         _ = interrupt.recv() => ("SIGINT", 128 + 2),
     }
+}
+
+/// Warns of settings that are allowed, and seldom meant.
+fn warn(config: &Config, demo: bool) {
+    warn_of_open_secrets(config);
+    warn_of_foreign_tokens(config);
+    warn_of_trust(config, demo);
 }
 
 /// Warns when no audience is set: a provider signs the tokens of all its applications with the same keys, and only

@@ -32,8 +32,8 @@ impl Urls {
         self.checkout.as_deref()
     }
 
-    /// Logs that the server is ready, and prints its URLs unless the log is for a program.
-    pub(super) fn tell_ready(&self, config: &Config) -> Result<(), Failure> {
+    /// Logs what the server is (ready, or standing by), and prints its URLs unless the log is for a program.
+    pub(super) fn tell(&self, config: &Config, state: &str) -> Result<(), Failure> {
         let base = self.base();
         let metrics = url(self.metrics.unwrap_or(self.api));
         let (api, version) = (format!("{base}/api/v1"), env!("CARGO_PKG_VERSION"));
@@ -42,7 +42,7 @@ impl Urls {
             metrics = format!("{metrics}/metrics"),
             version,
             process = process::id(),
-            "ready"
+            "{state}"
         );
         if config.log.format == LogFormat::Json {
             return Ok(());
@@ -53,7 +53,7 @@ impl Urls {
             String::new()
         };
         print(&format!(
-            "onsale {} is ready\n{pages}  docs     {base}/docs\n  API      {base}/api/v1\n  \
+            "onsale {} is {state}\n{pages}  docs     {base}/docs\n  API      {base}/api/v1\n  \
              ready    {base}/readyz\n  metrics  {metrics}/metrics\n  process  {}\n",
             env!("CARGO_PKG_VERSION"),
             process::id()

@@ -88,6 +88,11 @@ pub enum ConfigError {
          that may take the log over (`openssl rand -base64 48` makes one)"
     )]
     NoClusterSecret,
+    /// Several processes need a log that all of them reach.
+    #[error(
+        "cluster.address is set and cluster.log isn't: name the servers that keep the log, or leave cluster.address out"
+    )]
+    NoClusterLog,
     /// What can't be had together with a log that isn't on this machine's disk.
     #[error("{key} isn't possible yet with cluster.log: leave it out, or say {instead}")]
     NotWithLog { key: &'static str, instead: &'static str },
@@ -240,7 +245,10 @@ impl Config {
     /// Everything that is wrong, at once.
     pub fn check_log(&self) -> Result<(), ConfigErrors> {
         if self.cluster.log.is_empty() {
-            return Ok(());
+            return match self.cluster.address {
+                Some(_) => Err(ConfigErrors(vec![ConfigError::NoClusterLog])),
+                None => Ok(()),
+            };
         }
         let mut errors = Vec::new();
         if self.cluster.secret.is_none() {

@@ -204,8 +204,8 @@ settings! {
     /// Where the log is, if it isn't on this machine's disk.
     cluster: ClusterConfig {
         /// The NATS JetStream servers that keep the log instead of this machine's disk; --log is the same
-        /// flag. Who starts with them takes the log over from whoever has it. If unset, the log is in
-        /// `data_dir`. docs/CLUSTER.md says how to set it up.
+        /// flag. Who starts with them takes the log over from whoever has it, unless `cluster.address` is set.
+        /// If unset, the log is in `data_dir`. docs/CLUSTER.md says how to set it up.
         log: Vec<String> = "cluster.log", "nats:// URLs separated by commas", "", value::servers, false;
         /// The log's name, which is part of the names of its streams.
         name: String = "cluster.name", "1 to 32 letters, digits, - and _", "onsale", value::stream_name, false;
@@ -218,6 +218,11 @@ settings! {
         /// This process's name, which another one is told that it has taken the log over from, or by. If
         /// unset, the machine's.
         node: Option<String> = "cluster.node", "text", "", |t| value::optional(t, value::text), false;
+        /// The URL at which the other processes of the cluster reach this one's API, such as
+        /// `http://10.0.0.1:8080`. With it several processes run at once: one has the log and serves, the
+        /// others hand every request to it, and one of them takes over when it ends. If unset, who starts
+        /// takes the log from whoever has it.
+        address: Option<String> = "cluster.address", "URL", "", |t| value::optional(t, value::url), false;
         /// How to sign in to the account that has the log.
         login: Option<NatsLogin> = "cluster.login", "user:password, or the path of a .creds file", "", |t| value::optional(t, NatsLogin::parse), true;
         /// How to sign in to the servers' system account, which tells whether they are set up so that a

@@ -64,7 +64,7 @@ use crate::domain::schedule::{Limits, Reservation, ReservationRef};
 use crate::domain::time::{Seconds, Timestamp};
 use crate::domain::waiting_room::{self, Ticket, Tuning};
 use crate::gateway::Gateways;
-use crate::journal::{JournalConfig, Log, Medium, Position};
+use crate::journal::{JournalConfig, Log, Medium, Membership, Position};
 
 /// The settings of an engine.
 #[derive(Clone)]
@@ -95,6 +95,8 @@ pub struct EngineConfig {
     pub clock_limit: ClockLimit,
     /// Where the journal lives instead of the disk, in tests.
     pub medium: Option<Arc<dyn Medium>>,
+    /// The process that this is among others which share the log, if it is one: the log is opened when it is its turn.
+    pub node: Option<Membership>,
     /// The payment gateways. Default: none, and payments through one are refused.
     pub gateways: Gateways,
 }
@@ -115,6 +117,7 @@ impl EngineConfig {
             clock: Arc::new(SystemClock::new()),
             clock_limit: ClockLimit::default(),
             medium: None,
+            node: None,
             gateways: Gateways::default(),
         }
     }

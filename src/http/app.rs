@@ -6,6 +6,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 
 use super::HttpParts;
 use super::auth::{Caller, FollowersToken, Standing};
+use super::cluster::ClusterNode;
 use super::exports::Exports;
 use super::problem::{Code, Problem};
 use super::samples::Samples;
@@ -38,6 +39,8 @@ pub struct AppInner {
     pub exports: Exports,
     /// Seals sign-ups that wait for their mail.
     pub sign_ups: SignUps,
+    /// What this node is told of its cluster, if it is in one.
+    pub cluster: Option<ClusterNode>,
     /// The recorder that `/metrics` shows; absent if the metrics have an address of their own, or nothing is recorded.
     pub metrics: Option<PrometheusHandle>,
 }
@@ -65,6 +68,25 @@ impl Standing for App {
 impl App {
     /// Puts the engine behind the routes; `metrics` are shown at `/metrics`.
     pub fn new(engine: Engine, parts: HttpParts, metrics: Option<PrometheusHandle>) -> Self {
+        Self::of(engine, parts, metrics, None)
+    }
+
+    /// The same, as a node of a cluster.
+    pub fn in_cluster(
+        engine: Engine,
+        parts: HttpParts,
+        metrics: Option<PrometheusHandle>,
+        node: ClusterNode,
+    ) -> Self {
+        Self::of(engine, parts, metrics, Some(node))
+    }
+
+    fn of(
+        engine: Engine,
+        parts: HttpParts,
+        metrics: Option<PrometheusHandle>,
+        cluster: Option<ClusterNode>,
+    ) -> Self {
         let sign_ups = SignUps::new(&engine);
         Self(Arc::new(AppInner {
             engine,
@@ -75,6 +97,7 @@ impl App {
             samples: Samples::default(),
             exports: Exports::default(),
             sign_ups,
+            cluster,
             metrics,
         }))
     }
@@ -118,7 +141,8 @@ impl App {
                 "The log's servers don't answer, or take no changes: all changes wait for them. Reads go on.",
             ));
         }
-        if self.parts.shutdown.is_cancelled() {
+        let is_draining = self.cluster.as_ref().is_some_and(|node| node.drain.is_asked());
+        if is_draining || self.parts.shutdown.is_cancelled() {
             return Err(Problem::new(Code::NotReady, "The process is stopping and takes no new requests."));
         }
         Ok(())

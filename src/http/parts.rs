@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::{self, Authenticator};
 use super::context::RequestContext;
+use super::hop::HopKey;
 use super::limits::RequestLimits;
 use super::mail_hook::{MailHook, MailHookError};
 use super::passwords::Passwords;
@@ -78,6 +79,8 @@ pub struct HttpPartsInner {
     pub session_seconds: u64,
     /// The bounds of one request.
     pub limits: RequestLimits,
+    /// Opens and makes the seals of hops between nodes, where the log is a cluster's.
+    pub hop_key: Option<HopKey>,
     /// Whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<AddressRange>,
     /// Whether it was said that a proxy isn't trusted.
@@ -166,6 +169,7 @@ impl HttpParts {
             passwords: Passwords::default(),
             session_seconds: config.auth.session_seconds,
             limits,
+            hop_key: HopKey::of(&config.cluster),
             trusted_proxies: config.server.trusted_proxies.clone(),
             stranger_told: Once::new(),
             cors_origins: config.server.cors_origins.clone(),

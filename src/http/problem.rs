@@ -272,6 +272,12 @@ impl Problem {
         Self::new(Code::Overloaded, "The server is too busy just now; try again in a moment.")
     }
 
+    /// Makes the 503 of a change whose outcome isn't known.
+    pub fn outcome_unknown() -> Self {
+        let detail = "The change may or may not have happened; repeat the request with the same Idempotency-Key to find out.";
+        Self::new(Code::OutcomeUnknown, detail)
+    }
+
     /// Makes the 431 of headers over the limit.
     pub fn headers_too_large(bytes_max: usize) -> Self {
         let detail = format!("The request line and headers may have {bytes_max} bytes at most.");

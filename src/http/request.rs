@@ -15,6 +15,7 @@ use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, ready};
+use core::time::Duration;
 use std::sync::Arc;
 
 use axum::body::{Body, HttpBody};
@@ -27,6 +28,7 @@ use tower_http::cors::CorsLayer;
 use tracing::Span;
 
 use super::auth::changes;
+use super::cluster::Gate;
 use super::context::RequestContext;
 use super::limits::LARGE_TIMEOUT_FACTOR;
 use super::problem::{Code, Problem};
@@ -91,6 +93,7 @@ struct SiteState {
     in_flight: metrics::Gauge,
     parts: HttpParts,
     cors: Option<CorsLayer>,
+    gate: Option<Gate>,
     table: Table,
 }
 
@@ -149,11 +152,22 @@ impl HttpParts {
     /// Adds what every route has: the answers for unknown routes and methods, CORS, and what is around a request. Call
     /// it after the metrics recorder is there.
     pub fn dress<S: Clone + Send + Sync + 'static>(&self, routes: Routes<S>, state: &S) -> Site {
+        self.dress_behind(None, routes, state)
+    }
+
+    /// The same, with a gate before the answers of a node of a cluster.
+    pub(super) fn dress_behind<S: Clone + Send + Sync + 'static>(
+        &self,
+        gate: Option<Gate>,
+        routes: Routes<S>,
+        state: &S,
+    ) -> Site {
         Site(Arc::new(SiteState {
             ids: RequestIds::new(),
             in_flight: metrics::gauge!("onsale_http_requests_in_flight"),
             parts: self.clone(),
             cors: cors::layer(&self.cors_origins),
+            gate,
             table: routes.table(state),
         }))
     }
@@ -164,6 +178,10 @@ impl Site {
     pub(super) fn begin(&self, mut request: Request<Body>, Arrival { peer, fault }: Arrival) -> Running {
         let site = &self.0;
         let started = Instant::now();
+        // A node that stands by says whose request it hands on.
+        let hop =
+            site.parts.hop_key.as_ref().and_then(|key| key.take(&mut request, || site.parts.clock.now()));
+        let peer = hop.map_or(peer, |hop| hop.client);
         let (route, parameter) = site.table.find(request.uri().path());
         let context = RequestContext::new(site.ids.of(&request), peer, parameter);
         let method = method_label(request.method());
@@ -175,6 +193,7 @@ impl Site {
             changes: changes(request.method()),
             route: Arc::clone(&route),
             started,
+            patience: hop.map(|hop| hop.patience),
         };
 
         // At `debug`, since a live span costs 2 µs, a seventh of the request: at `info` the line of
@@ -182,13 +201,29 @@ impl Site {
         let span =
             tracing::debug_span!("request", request_id = context.id(), method, route = route.template());
         site.in_flight.increment(1.0);
-        let step = if let Some(problem) = fault.or_else(|| site.refusal(&request, peer)) {
+        let is_handed_over = || site.gate.as_ref().and_then(|gate| gate.refusal(route.template()));
+        let refused = fault.or_else(|| site.refusal(&request, peer)).or_else(is_handed_over);
+        let step = if let Some(problem) = refused {
             Step::Refuse(Some(problem))
         } else {
             request.extensions_mut().insert(context);
+            if let Some(hop) = hop {
+                request.extensions_mut().insert(hop);
+            }
             self.enter(route, request, &flight)
         };
         Running { step, flight, span }
+    }
+
+    /// Answers a request that came from an address.
+    pub(super) async fn answer(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
+        let mut running = self.begin(request, Arrival { peer, fault: None });
+        loop {
+            let deadline = running.deadline();
+            if let Ok(response) = tokio::time::timeout_at(deadline, &mut running).await {
+                return response;
+            }
+        }
     }
 
     fn enter(&self, route: Arc<Route>, request: Request<Body>, flight: &Flight) -> Step {
@@ -218,15 +253,8 @@ impl Service<Request<Body>> for Site {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let mut running = self.begin(request, Arrival { peer: UNKNOWN_PEER, fault: None });
-        Box::pin(async move {
-            loop {
-                let deadline = running.deadline();
-                if let Ok(response) = tokio::time::timeout_at(deadline, &mut running).await {
-                    return Ok(response);
-                }
-            }
-        })
+        let site = self.clone();
+        Box::pin(async move { Ok(site.answer(request, UNKNOWN_PEER).await) })
     }
 }
 
@@ -252,6 +280,8 @@ struct Flight {
     changes: bool,
     route: Arc<Route>,
     started: Instant,
+    /// How long the node waits that hands the request on.
+    patience: Option<Duration>,
 }
 
 impl Drop for Flight {
@@ -264,17 +294,15 @@ impl Flight {
     /// Says when the request's time is up: a large body, of which its route has to say so, has more.
     fn deadline(&self) -> Instant {
         let limit = self.site.0.parts.limits.request_timeout;
-        self.started + if self.context.is_large() { limit * LARGE_TIMEOUT_FACTOR } else { limit }
+        let limit = if self.context.is_large() { limit * LARGE_TIMEOUT_FACTOR } else { limit };
+        self.started + self.patience.map_or(limit, |patience| patience.min(limit))
     }
 
     fn timed_out(&self) -> Problem {
         if self.context.is_reading() {
             Problem::new(Code::RequestTimeout, "The body didn't arrive in time.")
         } else if self.changes {
-            Problem::new(
-                Code::OutcomeUnknown,
-                "The change may or may not have happened; repeat the request with the same Idempotency-Key to find out.",
-            )
+            Problem::outcome_unknown()
         } else {
             Problem::overloaded()
         }
@@ -282,6 +310,10 @@ impl Flight {
 
     /// Adds what every answer carries, and counts and logs the request.
     fn finish(&self, response: Response<Body>) -> Response<Body> {
+        let response = match &self.site.0.gate {
+            None => response,
+            Some(gate) => gate.pass(self.route.template(), self.method, response),
+        };
         let mut response = dress(response);
         let status = response.status();
         let seconds = self.started.elapsed().as_secs_f64();

@@ -3,6 +3,7 @@
 use utoipa::openapi::OpenApi;
 
 use super::app::App;
+use super::cluster::Gate;
 use super::pages::PageSettings;
 use super::request::Site;
 use super::table::Routes;
@@ -23,7 +24,8 @@ impl App {
         if parts.has_pages {
             routes = routes.merge(pages::routes(settings)).merge(more);
         }
-        parts.dress(routes.strict(), &self)
+        let gate = self.cluster.as_ref().map(|node| Gate::of(node, &parts.shutdown));
+        parts.dress_behind(gate, routes.strict(), &self)
     }
 
     /// Returns the description of every route. It needs no engine.

@@ -104,6 +104,17 @@ pub async fn serve(
     limits: ServerLimits,
     shutdown: CancellationToken,
 ) -> DrainReport {
+    serve_until(listener, site, limits, shutdown.clone(), shutdown).await
+}
+
+/// The same, and accepts no connections from `full` on. Those that are there are served until `shutdown`.
+pub async fn serve_until(
+    listener: TcpListener,
+    site: Site,
+    limits: ServerLimits,
+    full: CancellationToken,
+    shutdown: CancellationToken,
+) -> DrainReport {
     let mut http = http1::Builder::new();
     // The times are the watch's.
     http.header_read_timeout(None::<Duration>)
@@ -125,7 +136,7 @@ pub async fn serve(
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
-            () = shutdown.cancelled() => break,
+            () = full.cancelled() => break,
         };
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
@@ -151,6 +162,8 @@ pub async fn serve(
     }
 
     drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = shutdown.run_until_cancelled(all).await;
     drain(connections, &shared, limits.drain).await
 }
 

@@ -38,6 +38,12 @@ impl<S: AsRef<HttpParts> + Send + Sync> FromRequest<S> for AnyBody {
 /// The secret that the tests' tokens are signed with.
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
+/// What makes the parts those of a node of a cluster.
+pub(crate) const CLUSTER: [(&str, &str); 2] = [
+    ("ONSALE_CLUSTER_LOG", "nats://127.0.0.1:4222"),
+    ("ONSALE_CLUSTER_SECRET", "the-secret-of-a-cluster-of-nodes-"),
+];
+
 /// Makes the parts of a configuration of these variables, with a secret and a clock that stands.
 pub(crate) fn parts(variables: &[(&str, &str)]) -> HttpParts {
     let matches = clap::Command::new("test").args(Config::flags()).get_matches_from(["test"]);

@@ -59,6 +59,8 @@ pub use self::read_error::ReadError;
 pub use self::records::{EntryTooLarge, Records};
 pub use self::scan::Run;
 pub use self::store::{ChunkIter, DataDir, Key, Medium, MemoryDisk, Store, StoreError};
-pub use self::stream::{LogHealth, LogRefused, StreamConfig, StreamLogin, is_of_a_stream};
+pub use self::stream::{
+    LogHealth, LogRefused, Lost, Membership, NodeConfig, Standing, StreamConfig, StreamLogin, is_of_a_stream,
+};
 pub use self::successor::create_successor;
 pub use self::writer::{CommitError, Committed, Completion, Entry};

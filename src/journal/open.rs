@@ -32,7 +32,7 @@ use super::snapshot::{self, Snapshot, SnapshotError};
 use super::store::{DataDir, Key, Medium, Store, StoreError, caught};
 #[cfg(feature = "cluster")]
 use super::stream::{self, Claimed, StreamConfig, StreamPen};
-use super::stream::{LogRefused, is_of_a_stream};
+use super::stream::{LogRefused, Membership, is_of_a_stream};
 use super::writer::{self, Progress, Writer, WriterParts};
 
 /// Says why a log was not opened.
@@ -110,6 +110,17 @@ impl Journal {
         }
     }
 
+    /// Opens the log that a process shares with others, if it is its turn. Blocks.
+    ///
+    /// # Errors
+    /// [`LogRefused::Late`] when another one was first: nothing was changed then.
+    pub fn open_as(config: JournalConfig, node: &Membership) -> Result<Recovering, OpenError> {
+        #[cfg(feature = "cluster")]
+        return Ok(claimed(config, node.claim()?));
+        #[cfg(not(feature = "cluster"))]
+        match *node {}
+    }
+
     /// Opens a log on another medium: a [`super::MemoryDisk`] in tests. There is no reserve file.
     pub fn open_in(config: JournalConfig, medium: Arc<dyn Medium>) -> Result<Recovering, OpenError> {
         open_in(config, medium)
@@ -119,9 +130,15 @@ impl Journal {
 /// Claims and opens a log that isn't on this machine's disk.
 #[cfg(feature = "cluster")]
 fn open_stream(config: JournalConfig, stream: &StreamConfig) -> Result<Recovering, OpenError> {
-    let Claimed { keeper, pen, log_id, fingerprint_key, mark, last, last_position, until } =
-        stream::claim(&config.dir, stream)?;
-    Ok(Recovering {
+    let claimed = stream::claim(&config.dir, stream)?;
+    Ok(self::claimed(config, claimed))
+}
+
+/// Makes the log to read of one whose life has begun.
+#[cfg(feature = "cluster")]
+fn claimed(config: JournalConfig, claimed: Claimed) -> Recovering {
+    let Claimed { keeper, pen, log_id, fingerprint_key, mark, last, last_position, until } = claimed;
+    Recovering {
         keeper,
         pen: Pen::Stream(Box::new(pen)),
         log_id,
@@ -133,7 +150,7 @@ fn open_stream(config: JournalConfig, stream: &StreamConfig) -> Result<Recoverin
         until,
         was_clean: true,
         notes: Vec::new(),
-    })
+    }
 }
 
 /// Opens the log in `config.dir`, or creates it. Blocks: it reads everything in the newest generation.

@@ -203,6 +203,39 @@ const METRICS: &[Metric] = &[
         Each(&[("what", &["read", "write"])]),
         "Reads and writes of the archive that failed",
     ),
+    // Several processes that share a log.
+    metric("onsale_cluster_serves", Gauge, One, "Whether this node has the log and serves"),
+    metric(
+        "onsale_cluster_has_owner",
+        Gauge,
+        One,
+        "Whether any node has the log and serves, as this one knows it",
+    ),
+    metric(
+        "onsale_cluster_nodes",
+        Gauge,
+        One,
+        "Nodes of the cluster that are known; 0 where there is no cluster",
+    ),
+    metric("onsale_cluster_nodes_alive", Gauge, One, "Nodes that renew their leases"),
+    metric("onsale_cluster_epoch", Gauge, One, "Which life of the log its owner began"),
+    metric("onsale_cluster_lease_age_seconds", Gauge, One, "How long ago this node's last renewal was sent"),
+    metric(
+        "onsale_cluster_clock_apart_seconds",
+        Gauge,
+        One,
+        "How far this node's clock is from the log's servers'",
+    ),
+    metric("onsale_cluster_takeovers_total", Counter, One, "How often this process took the log over"),
+    metric(
+        "onsale_hops_total",
+        Counter,
+        Each(&[(
+            "outcome",
+            &["answered", "not_ready", "outcome_unknown", "overloaded", "malformed_request"],
+        )]),
+        "Requests that this node handed to the one that serves, by what its clients were told",
+    ),
     // HTTP.
     metric(
         "onsale_http_requests_total",

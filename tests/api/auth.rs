@@ -85,6 +85,8 @@ async fn a_route_of_administrators_is_401_without_a_token_and_403_for_a_user() {
         (POST, "/admin/snapshots"),
         (GET, "/admin/export"),
         (GET, "/admin/backup"),
+        (GET, "/admin/cluster"),
+        (POST, "/admin/cluster/drain"),
     ] {
         api.public(method.clone(), path).json(&json!({})).await.refused(401, "unauthenticated");
         api.user("kim", method, path).json(&json!({})).await.refused(403, "forbidden");

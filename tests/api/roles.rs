@@ -98,6 +98,8 @@ fn routes() -> Vec<(Method, &'static str, &'static [&'static str])> {
         (POST, "/admin/snapshots", ADMINISTER),
         (GET, "/admin/export", READ_ALL),
         (GET, "/admin/backup", ADMINISTER),
+        (GET, "/admin/cluster", ADMINISTER),
+        (POST, "/admin/cluster/drain", ADMINISTER),
     ]
 }
 

@@ -10,7 +10,7 @@ use crate::server::token;
 use crate::{Answer, Api, GET, POST, hold_of, path_of, soon};
 
 /// The routes of the contract that exist by now.
-const ROUTES: [(&str, &[&str]); 35] = [
+const ROUTES: [(&str, &[&str]); 37] = [
     ("/api/v1/venues", &["get"]),
     ("/api/v1/venues/{venueId}", &["put", "get", "delete"]),
     ("/api/v1/concerts", &["get"]),
@@ -40,6 +40,8 @@ const ROUTES: [(&str, &[&str]); 35] = [
     ("/api/v1/admin/snapshots", &["post"]),
     ("/api/v1/admin/export", &["get"]),
     ("/api/v1/admin/backup", &["get"]),
+    ("/api/v1/admin/cluster", &["get"]),
+    ("/api/v1/admin/cluster/drain", &["post"]),
     ("/api/v1/events", &["get"]),
     ("/healthz", &["get"]),
     ("/readyz", &["get"]),

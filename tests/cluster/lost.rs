@@ -140,19 +140,38 @@ async fn a_process_whose_servers_forgot_deposes_nobody_however_far_another_one_w
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_is_purged_while_a_process_runs_is_told_of() {
+async fn a_log_whose_end_is_purged_while_a_process_runs_is_told_of() {
     let Some(servers) = Servers::start(1) else { return };
-    for purge in [json!({}), json!({"keep": 1})] {
-        ask(&servers, "STREAM.DELETE.ONSALE_onsale", Value::Null).await;
-        ask(&servers, "STREAM.DELETE.ONSALE_onsale_SNAP", Value::Null).await;
-        let dir = tempfile::tempdir().unwrap();
-        let server = serve(dir.path(), &environment(&servers, "1", "node-a"));
-        prepare(&server).await;
-        ask(&servers, "STREAM.PURGE.ONSALE_onsale", purge).await;
-        let told = becomes(&server, 503).await;
-        assert_eq!(told["code"], "log_lost_data", "{told}");
-        server.kill();
+    let dir = tempfile::tempdir().unwrap();
+    let server = serve(dir.path(), &environment(&servers, "1", "node-a"));
+    prepare(&server).await;
+    ask(&servers, "STREAM.PURGE.ONSALE_onsale", json!({})).await;
+    let told = becomes(&server, 503).await;
+    assert_eq!(told["code"], "log_lost_data", "{told}");
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_whose_beginning_is_purged_sells_on_and_a_new_snapshot_stands_for_it() {
+    let Some(servers) = Servers::start(1) else { return };
+    let (dir, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = serve(dir.path(), &environment(&servers, "1", "node-a"));
+    prepare(&server).await;
+    for seat in 1..=3 {
+        assert_eq!(hold(&server, seat, &seat.to_string()).await.0, 201);
     }
+    ask(&servers, "STREAM.PURGE.ONSALE_onsale", json!({"keep": 1})).await;
+    while metric(&server, "onsale_snapshot_position").await == 0.0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(hold(&server, 4, "4").await.0, 201, "the sale goes on");
+    assert_eq!(server.get("/readyz").await.0, 200);
+    server.kill();
+
+    let server = serve(elsewhere.path(), &environment(&servers, "1", "node-b"));
+    let (_, map) = server.get("/api/v1/schedules/s/seats").await;
+    assert!((0..4).all(|seat| map["seats"][seat]["status"] == "held"), "{}", map["seats"][3]);
+    assert!(server.terminate().success());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

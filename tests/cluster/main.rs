@@ -16,7 +16,10 @@ mod servers;
 
 mod crowd;
 mod faults;
+mod hops;
 mod lost;
+mod nodes;
+mod relay;
 mod start;
 
 use std::collections::BTreeSet;

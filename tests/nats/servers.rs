@@ -145,9 +145,22 @@ impl Servers {
 
     /// Stops one where it stands, or has it go on.
     pub fn signal(&self, index: usize, signal: &str) {
-        let pid = self.all[index].child.as_ref().unwrap().id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        signal_to(signal, &[self.pid(index)]);
     }
+
+    /// Returns what stops all of them at once where they stand, for whoever doesn't have them.
+    pub fn stopper(&self) -> impl FnOnce() + Send + use<> {
+        let pids: Vec<_> = (0..self.all.len()).map(|index| self.pid(index)).collect();
+        move || signal_to("-STOP", &pids)
+    }
+
+    fn pid(&self, index: usize) -> String {
+        self.all[index].child.as_ref().unwrap().id().to_string()
+    }
+}
+
+fn signal_to(signal: &str, pids: &[String]) {
+    assert!(Command::new("kill").arg(signal).args(pids).status().unwrap().success());
 }
 
 impl Drop for Servers {

@@ -95,12 +95,15 @@ impl Server {
 
     /// Does something while the process stands still.
     pub fn pause(&self, what: impl FnOnce()) {
-        let pid = self.child.id().to_string();
-        let signal =
-            |name: &str| assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
-        signal("-STOP");
+        self.signal("-STOP");
         what();
-        signal("-CONT");
+        self.signal("-CONT");
+    }
+
+    /// Stops the process where it stands, or has it go on.
+    pub fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -540,6 +540,56 @@ for (const [width, height] of [
   }
 }
 
+/** Has a page be told of a cluster. */
+const tells = (page, document) =>
+  page.route("**/api/v1/admin/cluster", (route) => route.fulfill({ contentType: "application/json", body: JSON.stringify(document()) }));
+
+test("the nodes of a cluster are shown where there is one, with who serves and how each is", async () => {
+  const alone = await comes("admin");
+  await alone.see(".figures");
+  assert.equal(await alone.page.locator('nav a[href="/ops/nodes"]').count(), 0, "a process alone has none to show");
+  await alone.page.goto("/ops/nodes");
+  await alone.page.getByText("This process is alone").waitFor();
+  await alone.leave();
+
+  const member = (node, more) => ({ node, address: `http://${node}:8080`, version: "0.1.0", isAlive: true, isDraining: false, role: "standby", ...more });
+  let owner = "one";
+  const document = () => ({
+    mode: "cluster",
+    me: "two",
+    owner,
+    epoch: 7,
+    members: [member("one", { role: owner === "one" ? "owner" : "standby" }), member("two", { isDraining: true }), member("three", { isAlive: false })],
+  });
+  for (const [locale, words] of [
+    ["en-US", ["Nodes", "serves", "shows this page", "hands over", "silent", "No node has the log just now"]],
+    ["ko-KR", ["노드", "처리 중", "이 페이지를 보여 주는 노드", "넘기는 중", "응답 없음", "지금은 로그를 맡은 노드가 없습니다"]],
+  ]) {
+    owner = "one";
+    const who = await comes("admin", { locale });
+    const { page } = who;
+    await tells(page, document);
+    await page.reload();
+    await page.locator('nav a[href="/ops/nodes"]', { hasText: words[0] }).click();
+    await who.see(".nodes .list tbody tr");
+    const lines = await page.locator(".nodes tbody tr").allInnerTexts();
+    assert.equal(lines.length, 3);
+    assert.ok(lines[0].includes("one") && lines[0].includes(words[1]), lines[0]);
+    assert.ok(lines[1].includes(words[2]) && lines[1].includes(words[3]), lines[1]);
+    assert.ok(lines[2].includes(words[4]) && lines[2].includes("http://three:8080"), lines[2]);
+    await who.isAccessible(`the nodes in ${locale}`);
+    await who.shoot(`ops-nodes-${locale.slice(0, 2)}`);
+    owner = null;
+    await page.locator(".trouble", { hasText: words[5] }).waitFor();
+    await who.leave();
+  }
+
+  const operator = await comes("operator");
+  await operator.see(".figures");
+  assert.equal(await operator.page.locator('nav a[href="/ops/nodes"]').count(), 0, "administrators alone may see them");
+  await operator.leave();
+});
+
 test("the operations page can be read at 400 %, and without colours of its own", async () => {
   const { page: path } = await sale("zoomed", { queue: { maxActive: 2 } });
   const who = await comes("admin", { width: 320, height: 256, forcedColors: "active", reducedMotion: "reduce" });

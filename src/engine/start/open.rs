@@ -32,6 +32,9 @@ use crate::recovery::{RebuildError, Rebuilt, Start, Until, Visit, World, rebuild
 /// How many messages may wait for the catalogue's actor.
 const CATALOGUE_MAILBOX_LEN: usize = 256;
 
+/// How long the engine may be down while one process of several hands it to the next, and nobody has lost time by it.
+const HAND_OVER_MAX_MILLIS: u64 = 500;
+
 /// Why an engine can't be opened. What an operator would want to look at is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineOpenError {
@@ -116,11 +119,12 @@ struct Recovered {
 
 pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, EngineOpenError> {
     let watch = Stopwatch::start();
-    let (journal, medium) = (config.journal.clone(), config.medium.clone());
+    let (journal, medium, node) = (config.journal.clone(), config.medium.clone(), config.node.clone());
     let recovered = config.journal.driver.run_blocking(move || {
-        let opened = match medium {
-            Some(medium) => Journal::open_in(journal.clone(), medium)?,
-            None => Journal::open(journal.clone())?,
+        let opened = match (medium, node) {
+            (Some(medium), _) => Journal::open_in(journal.clone(), medium)?,
+            (None, Some(node)) => Journal::open_as(journal.clone(), &node)?,
+            (None, None) => Journal::open(journal.clone())?,
         };
         recover(&journal.dir, opened)
     });
@@ -138,7 +142,9 @@ pub(in crate::engine) async fn open(config: EngineConfig) -> Result<Engine, Engi
     let snapshot_bytes = recovering.snapshot_len(newest);
     // Whatever is written from here on can be repeated by a start that follows one that died.
     let journal = recovering.start_down_since(hooks(&config.clock), down_since.as_millis())?;
-    let bridge = Bridge { journal: &journal, limits: config.limits(), down_since };
+    // What is handed over in a moment extends nobody's hold.
+    let hand_over = if config.node.is_some() { HAND_OVER_MAX_MILLIS } else { 0 };
+    let bridge = Bridge { journal: &journal, limits: config.limits(), down_since, hand_over };
     let crossed = bridge.cross(&mut world, config.clock.as_ref()).await;
     crossed.map_err(|error| EngineOpenError::of_commit(error, &journal))?;
 

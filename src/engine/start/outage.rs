@@ -24,6 +24,8 @@ pub(super) struct Bridge<'a> {
     pub(super) journal: &'a Journal,
     pub(super) limits: Limits,
     pub(super) down_since: Timestamp,
+    /// An outage of fewer milliseconds gives nobody time back.
+    pub(super) hand_over: u64,
 }
 
 impl Bridge<'_> {
@@ -72,8 +74,10 @@ impl Bridge<'_> {
         due(schedule, down_since, &mut entries);
 
         // What time has brought meanwhile (a sale that opens) isn't due before the bridge.
-        let bridge = AnyCommand::BridgeOutage { began: self.down_since, down_since };
-        at_start(schedule, &bridge, ready, &mut entries);
+        if self.is_outage(ready) {
+            let bridge = AnyCommand::BridgeOutage { began: self.down_since, down_since };
+            at_start(schedule, &bridge, ready, &mut entries);
+        }
         at_start(schedule, &AnyCommand::SetLimits { limits: self.limits }, ready, &mut entries);
         due(schedule, ready, &mut entries);
 
@@ -88,6 +92,10 @@ impl Bridge<'_> {
         entries
     }
 
+    fn is_outage(&self, ready: Timestamp) -> bool {
+        ready.millis_since(self.down_since) >= self.hand_over
+    }
+
     /// Gives who was just admitted the time back to show up, and has the room follow what its schedule's plan has become, where the
     /// engine went down between the two.
     fn cross_room(
@@ -99,7 +107,10 @@ impl Bridge<'_> {
         let at = ready.max(room.last_instant());
         let down_since = self.down_since.max(room.last_instant());
 
-        let mut commands = vec![waiting_room::Command::BridgeOutage { down_since }];
+        let mut commands = Vec::new();
+        if self.is_outage(ready) {
+            commands.push(waiting_room::Command::BridgeOutage { down_since });
+        }
         if room.configured() != settings.as_ref() {
             let kept = settings.as_ref().and_then(|settings| room.kept_tuning(settings));
             let settings = settings.map(Box::new);

@@ -7,16 +7,20 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::clock::ManualClock;
+use crate::cluster::{Drain, Moment, Owner, Reads, View};
 use crate::domain::time::Timestamp;
 use crate::engine::{Engine, EngineConfig};
 use crate::gateway::EXTERNAL;
 use crate::http::app::App;
+use crate::http::cluster::ClusterNode;
 use crate::http::documents::is_reachable;
 use crate::http::request::Site;
-use crate::http::tests_support::parts;
+use crate::http::tests_support::{CLUSTER, parts};
 
 const ADMIN: &str = "an-administrator-token-of-32-bytes";
 const NOW: u64 = 1_800_000_000_000;
@@ -91,6 +95,16 @@ impl Served {
             Body::from(body.to_string())
         };
         self.request(request.body(body).unwrap()).await
+    }
+
+    /// Sends as the administrator without a body, and reads the first part of what comes.
+    async fn request_head(&self, method: &str, path: &str) -> Answer {
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(header::AUTHORIZATION, format!("Bearer {ADMIN}"));
+        let response = self.site.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.into_body().into_data_stream().next().await;
+        Answer { status, headers, body: body.transpose().unwrap().unwrap_or_default().to_vec() }
     }
 
     /// Gets as nobody.
@@ -671,4 +685,130 @@ fn an_id_that_the_word_of_another_route_hides_is_refused() {
         assert!(!is_reachable(name, word), "{name}: {word}");
     }
     assert!(is_reachable("concertId", "available-date") && !is_reachable("venueId", ".."));
+}
+
+/// A node of a cluster, with a schedule, whose reads are as given.
+async fn node_whose(reads: Reads) -> (Served, watch::Sender<View>, CancellationToken) {
+    let mut served = Served::filled().await;
+    let view = View { me: "a".to_owned(), owner: Owner::Me, epoch: 1, members: Vec::new() };
+    let (sender, view) = watch::channel(view);
+    let http = parts(&[&CLUSTER[..], &[("ONSALE_ADMIN_TOKEN", ADMIN)]].concat());
+    let shutdown = http.shutdown.clone();
+    let node = ClusterNode { view, reads, drain: Drain::by(shutdown.clone()) };
+    served.app = App::in_cluster(served.app.engine.clone(), http, None, node);
+    served.site = served.app.clone().site();
+    (served, sender, shutdown)
+}
+
+/// Returns every route that is described, with what is there in the place of its parameters.
+fn described() -> Vec<(String, String, String)> {
+    let document: Value = serde_json::from_str(&App::openapi().to_json().unwrap()).unwrap();
+    let mut routes = Vec::new();
+    for (template, item) in document["paths"].as_object().unwrap() {
+        let path =
+            ["venueId", "concertId", "scheduleId", "seatId"].into_iter().zip(["hall", "show", "show-1", "x"]);
+        let path = path.fold(template.clone(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id));
+        for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
+            routes.push((method.to_uppercase(), template.clone(), path.clone()));
+        }
+    }
+    assert!(routes.len() > 50, "{}", routes.len());
+    // What is only read comes first: a change is carried out, though its answer isn't given.
+    routes.sort_by_key(|(method, ..)| method != "GET");
+    routes
+}
+
+#[tokio::test]
+async fn behind_a_closed_gate_no_route_shows_what_may_no_longer_be_so() {
+    let reads = Reads::none();
+    reads.extend(Moment::now());
+    let (served, _view, _) = node_whose(reads.clone()).await;
+    let mut shown = Vec::new();
+    let refused = |method: &str| match method {
+        "GET" => (503, "not_ready".to_owned()),
+        _ => (503, "outcome_unknown".to_owned()),
+    };
+    for round in ["grace", "over"] {
+        for (method, template, path) in described() {
+            let of_process =
+                !template.starts_with("/api/v1/") || template.starts_with("/api/v1/admin/cluster");
+            if of_process {
+                continue;
+            }
+            let answer = served.request_head(&method, &path).await;
+            if answer.status.is_success() || answer.status == StatusCode::NOT_MODIFIED {
+                assert_eq!((round, method.as_str()), ("grace", "GET"), "{path}");
+                shown.push(template);
+            } else {
+                assert!(
+                    answer.status.is_server_error() || round == "grace",
+                    "{method} {path}: {}",
+                    answer.status
+                );
+                // One export runs at a time, and the one before goes on for a moment.
+                if answer.status.is_server_error() && code(&answer).1 != "overloaded" {
+                    assert_eq!(code(&answer), refused(&method), "{method} {path}");
+                }
+                assert!(
+                    method != "GET" || answer.headers.contains_key("retry-after") || round == "grace",
+                    "{path}"
+                );
+            }
+        }
+        reads.end();
+    }
+    let may_be_shown =
+        ["/api/v1/schedules/{scheduleId}/seats", "/api/v1/schedules/{scheduleId}/seats/events"];
+    assert_eq!(shown, may_be_shown);
+    for path in ["/healthz", "/readyz", "/openapi.json", "/api/v1/admin/cluster"] {
+        assert_eq!(served.request_head("GET", path).await.status, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_once_the_grace_is_over() {
+    let reads = Reads::none();
+    reads.extend(Moment::now() + core::time::Duration::from_hours(1));
+    let (served, _view, _) = node_whose(reads.clone()).await;
+    let request = Request::get("/api/v1/schedules/show-1/seats/events").body(Body::empty()).unwrap();
+    let response = served.site.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let mut chunks = response.into_body().into_data_stream();
+    assert!(chunks.next().await.is_some());
+    reads.end();
+    while chunks.next().await.is_some() {}
+}
+
+#[tokio::test]
+async fn a_node_that_hands_over_takes_nothing_new() {
+    let (served, _view, shutdown) = node_whose(Reads::for_good()).await;
+    assert_eq!(served.get("/api/v1/concerts").await.status, StatusCode::OK);
+    assert_eq!(served.get("/readyz").await.json(), json!({"status": "ready", "role": "owner"}));
+    let asked = served.send("POST", "/api/v1/admin/cluster/drain", Value::Null).await;
+    assert_eq!(
+        (asked.status, asked.json()),
+        (StatusCode::ACCEPTED, json!({"node": "a", "isDraining": true}))
+    );
+    assert!(shutdown.is_cancelled());
+    // The task that closes the door runs next.
+    tokio::task::yield_now().await;
+    for (method, path) in [("GET", "/api/v1/concerts"), ("PUT", "/api/v1/venues/other"), ("GET", "/readyz")] {
+        assert_eq!(
+            code(&served.send(method, path, Value::Null).await),
+            (503, "not_ready".to_owned()),
+            "{path}"
+        );
+    }
+    let again = served.send("POST", "/api/v1/admin/cluster/drain", Value::Null).await;
+    assert_eq!(again.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn a_process_alone_says_that_it_is_and_hands_over_to_nobody() {
+    let served = Served::new().await;
+    let shown = served.send("GET", "/api/v1/admin/cluster", Value::Null).await;
+    assert_eq!(shown.json(), json!({"mode": "single", "me": null, "owner": null, "epoch": 0, "members": []}));
+    let refused = served.send("POST", "/api/v1/admin/cluster/drain", Value::Null).await;
+    assert_eq!(code(&refused), (409, "invalid_transition".to_owned()));
+    assert_eq!(served.get("/api/v1/admin/cluster").await.status, StatusCode::UNAUTHORIZED);
 }

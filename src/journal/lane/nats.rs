@@ -244,10 +244,8 @@ impl<P: Pen> Appender<P> {
             return doubted(format!("it ends at message {last}, and message {end} had been acknowledged"));
         }
         let oldest = self.vitals.oldest();
-        if oldest > 0 && first > oldest {
-            return doubted(format!(
-                "it begins at message {first}, and what stands from {oldest} on was to be kept"
-            ));
+        if oldest > 0 && first > oldest && first <= end {
+            self.vitals.cut(first);
         }
         match self.pen.from(end).await? {
             None => return doubted(format!("message {end} is gone")),

@@ -25,6 +25,7 @@ use super::super::position::{Ordinal, Position};
 use super::super::store::StoreError;
 use super::keeper::StreamKeeper;
 use super::life::Life;
+use super::lost::Lost;
 use super::names::Names;
 use super::pen::SessionPen;
 use super::refused::LogRefused;
@@ -46,6 +47,11 @@ const CLAIMS_MAX: u32 = 5;
 /// How long the servers may be without a leader before a start gives up.
 const PATIENCE: u32 = 60;
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// Names the formats of the streams and of what stands in them.
+pub(super) fn formats() -> String {
+    format!("{FORMAT}.{CODEC}")
+}
 
 /// A log whose life has begun.
 pub(in crate::journal) struct Claimed {
@@ -101,18 +107,50 @@ impl StreamPen {
 
 /// Checks everything and begins a life of the log. Blocks.
 pub(in crate::journal) fn claim(dir: &Path, config: &StreamConfig) -> Result<Claimed, LogRefused> {
-    let seen = open_directory(dir)?;
-    let session = connect(config)?;
-    check_servers(&session, config)?;
-    Claiming { session, names: Names::of(&config.cluster), config: config.clone(), seen }.claim()
+    Claiming::prepare(dir, config)?.claim()
 }
 
 /// As [`claim`], without asking the system account whether the servers sync: for tests that have none.
 #[cfg(test)]
 pub(in crate::journal) fn claim_unchecked(dir: &Path, config: &StreamConfig) -> Result<Claimed, LogRefused> {
-    let seen = open_directory(dir)?;
-    let session = connect(config)?;
-    Claiming { session, names: Names::of(&config.cluster), config: config.clone(), seen }.claim()
+    Claiming::prepare_unchecked(dir, config)?.claim()
+}
+
+/// Who begins a life: it is asked right before, and told right behind it.
+pub(super) trait Claimer {
+    /// Returns the number that tells its process from others of the same name.
+    fn boot(&self) -> u128;
+
+    /// Tells whether it may begin a life behind the last frame: its life's number, and who began that life, if it begins in this
+    /// frame. Blocks.
+    fn may_begin(&self, epoch: u64, author: Option<(&str, u128)>) -> bool;
+
+    /// Is told which life has begun; says whether it is still its own. Blocks.
+    fn has_begun(&self, epoch: u64) -> Result<(), Lost>;
+
+    /// Tells whether it tries again when another one was first.
+    fn insists(&self) -> bool;
+}
+
+/// A process that takes the log from whoever has it.
+struct Anyone(u128);
+
+impl Claimer for Anyone {
+    fn boot(&self) -> u128 {
+        self.0
+    }
+
+    fn may_begin(&self, _: u64, _: Option<(&str, u128)>) -> bool {
+        true
+    }
+
+    fn has_begun(&self, _: u64) -> Result<(), Lost> {
+        Ok(())
+    }
+
+    fn insists(&self) -> bool {
+        true
+    }
 }
 
 fn open_directory(dir: &Path) -> Result<Seen, LogRefused> {
@@ -174,22 +212,24 @@ fn check_servers(session: &Arc<Session>, config: &StreamConfig) -> Result<(), Lo
     Ok(())
 }
 
-struct Claiming {
-    session: Arc<Session>,
-    names: Names,
+/// What a claim needs, checked.
+pub(super) struct Claiming {
+    pub(super) session: Arc<Session>,
+    pub(super) names: Names,
     config: StreamConfig,
     seen: Seen,
 }
 
 /// What makes a log this cluster's.
-struct LogIdentity {
-    log_id: u128,
+pub(super) struct LogIdentity {
+    pub(super) log_id: u128,
     created: u64,
     key: [u8; 32],
 }
 
 /// A life that has begun.
-struct Begun {
+pub(super) struct Begun {
+    identity: LogIdentity,
     appender: Appender<SessionPen>,
     life: Life,
     frame: bytes::Bytes,
@@ -208,13 +248,49 @@ struct Tip {
     next: Ordinal,
     /// Where the last record stands that a reader is shown.
     last: Position,
+    /// The life that begins in it, if one does.
+    life: Option<Life>,
 }
 
 impl Claiming {
-    fn claim(self) -> Result<Claimed, LogRefused> {
-        let LogIdentity { log_id, created, key } = self.identity()?;
+    /// Checks the directory and the servers, and connects. Blocks.
+    pub(super) fn prepare(dir: &Path, config: &StreamConfig) -> Result<Self, LogRefused> {
+        let claiming = Self::prepare_unchecked(dir, config)?;
+        check_servers(&claiming.session, config)?;
+        Ok(claiming)
+    }
 
-        let Begun { appender, life, frame, record, mark } = self.begin_life(log_id, created)?;
+    /// The same without asking the system account.
+    fn prepare_unchecked(dir: &Path, config: &StreamConfig) -> Result<Self, LogRefused> {
+        let seen = open_directory(dir)?;
+        let session = connect(config)?;
+        Ok(Self { session, names: Names::of(&config.cluster), config: config.clone(), seen })
+    }
+
+    /// Connects once more, beside the connection that the log's frames go over.
+    pub(super) fn connect_beside(&self) -> Result<Arc<Session>, LogRefused> {
+        connect(&self.config)
+    }
+
+    fn claim(self) -> Result<Claimed, LogRefused> {
+        let begun = self.begin(&Anyone(u128::from_le_bytes(random::bytes())))?;
+        self.finish(begun)
+    }
+
+    /// Begins a life of the log, unless it isn't the claimer's turn. Blocks.
+    pub(super) fn begin(&self, claimer: &dyn Claimer) -> Result<Begun, LogRefused> {
+        let identity = self.identity()?;
+        let begun = self.begin_life(identity, claimer)?;
+        claimer
+            .has_begun(begun.life.epoch)
+            .map_err(|lost| LogRefused::LostAtOnce { stream: self.names.log.clone(), lost })?;
+        Ok(begun)
+    }
+
+    /// Makes what reads and writes the log. Blocks.
+    pub(super) fn finish(self, begun: Begun) -> Result<Claimed, LogRefused> {
+        let Begun { identity, appender, life, frame, record, mark } = begun;
+        let LogIdentity { log_id, created, key } = identity;
         let sequence = appender.last();
         let crc = u32_at(&frame, CRC_AT).expect("a frame has a header");
         let sight = Sight { log_id, created, sequence, ordinal: record, crc };
@@ -246,15 +322,21 @@ impl Claiming {
         })
     }
 
-    /// Begins a life behind the last frame, whoever wrote that.
-    fn begin_life(&self, log_id: u128, created: u64) -> Result<Begun, LogRefused> {
+    /// Begins a life behind the last frame, whoever wrote that, unless it isn't the claimer's turn.
+    fn begin_life(&self, identity: LogIdentity, claimer: &dyn Claimer) -> Result<Begun, LogRefused> {
+        let LogIdentity { log_id, created, .. } = identity;
+        let late = || LogRefused::Late(self.names.log.clone());
         let rest = Arc::new(self.rest_settings(log_id));
         for _ in 0..CLAIMS_MAX {
             let tip = self.tip(log_id)?;
+            let author = tip.life.as_ref().map(|life| (life.node.as_str(), life.boot));
+            if !claimer.may_begin(tip.epoch, author) {
+                return Err(late());
+            }
             let life = Life {
                 epoch: tip.epoch + 1,
                 instant: now(),
-                boot: u128::from_le_bytes(random::bytes()),
+                boot: claimer.boot(),
                 last: tip.last,
                 node: self.config.node.clone(),
             };
@@ -262,16 +344,20 @@ impl Claiming {
 
             let (session, names) = (Arc::clone(&self.session), self.names.clone());
             let pen = SessionPen { session, names, boot: life.boot, created, rest: Arc::clone(&rest) };
-            let mut appender = Appender::new(pen, tip.end);
+            let mut appender = Appender::new(pen, tip.end.clone());
             let message = frame.clone();
             let (appender, outcome) = self.session.block(async move {
                 let outcome = appender.append(&[message]).await;
                 (appender, outcome)
             });
             match outcome {
-                Ok(_) => return Ok(Begun { appender, life, frame, record: tip.next, mark: tip.mark }),
+                Ok(_) => {
+                    let Tip { next: record, mark, .. } = tip;
+                    return Ok(Begun { identity, appender, life, frame, record, mark });
+                }
                 // The one before has appended once more, or another takes it over, too.
-                Err(StoreError::Deposed { .. }) => {}
+                Err(StoreError::Deposed { .. }) if claimer.insists() => {}
+                Err(StoreError::Deposed { .. }) => return Err(late()),
                 Err(error) => {
                     let stream = self.names.log.clone();
                     return Err(LogRefused::Stream { stream, what: error.to_string() });
@@ -295,7 +381,7 @@ impl Claiming {
                 return Err(self.lost(format!("it is empty, and message {} had been there", seen.sequence)));
             }
             let (end, next, last) = (End::default(), Ordinal::START.next(), Position::START);
-            return Ok(Tip { end, mark, epoch: 0, next, last });
+            return Ok(Tip { end, mark, epoch: 0, next, last, life: None });
         };
 
         let header = frame::open(&bytes, CODEC).map_err(|defect| self.defect(sequence, defect))?;
@@ -316,11 +402,12 @@ impl Claiming {
                 self.lost(format!("record {durable} had been durable, and it ends with record {last}"))
             );
         }
-        let last = match Life::read(&bytes) {
+        let life = Life::read(&bytes);
+        let last = match &life {
             Some(life) => life.last,
             None => Position::in_stream(self.entry_of(sequence, header)?).plus(header.count - 1),
         };
-        Ok(Tip { end: End { sequence, subject }, mark, epoch: header.epoch, next, last })
+        Ok(Tip { end: End { sequence, subject }, mark, epoch: header.epoch, next, last, life })
     }
 
     /// Finds the first message of the entry that ends with a message.
@@ -382,7 +469,7 @@ impl Claiming {
     }
 
     /// Finds the log, or makes it, and checks that it is this cluster's and safe.
-    fn identity(&self) -> Result<LogIdentity, LogRefused> {
+    pub(super) fn identity(&self) -> Result<LogIdentity, LogRefused> {
         let names = &self.names;
         let info = match self.info(&names.log)? {
             Some(info) => info,
@@ -398,7 +485,7 @@ impl Claiming {
         let stream = names.log.clone();
         let of_metadata = |name: &str| info.config["metadata"][name].as_str().map(str::to_owned);
         let format = of_metadata("onsale_format").ok_or_else(|| LogRefused::Foreign(stream.clone()))?;
-        let own = format!("{FORMAT}.{CODEC}");
+        let own = formats();
         if format != own {
             return Err(LogRefused::Format { stream, found: format, own });
         }
@@ -439,13 +526,33 @@ impl Claiming {
         settings
     }
 
+    /// Finds the stream of leases, or makes it, and checks that it is this log's; returns its settings.
+    pub(super) fn leases(&self, log_id: u128) -> Result<Value, LogRefused> {
+        let stream = &self.names.live;
+        let mut settings = self.settings(stream, &[self.names.leases()], log_id);
+        settings["storage"] = json!("memory");
+        settings["max_msgs_per_subject"] = json!(1);
+        let info = match self.info(stream)? {
+            Some(info) => info,
+            None => self.create(stream, settings.clone())?,
+        };
+        Self::check_settings(stream, &info.config, &settings)?;
+        if info.config["metadata"]["onsale_log_id"] != settings["metadata"]["onsale_log_id"] {
+            let what = format!(
+                "it has the leases of another log: delete it (nats stream rm {stream}) and start again"
+            );
+            return Err(LogRefused::Settings { stream: stream.clone(), what });
+        }
+        Ok(settings)
+    }
+
     fn settings(&self, name: &str, subjects: &[String], log_id: u128) -> Value {
         json!({
             "name": name, "subjects": subjects, "storage": "file", "retention": "limits",
             "num_replicas": self.config.replicas, "max_msgs": -1, "max_bytes": -1, "max_age": 0, "max_consumers": -1,
             "max_msg_size": -1, "allow_direct": true,
             "metadata": {
-                "onsale_format": format!("{FORMAT}.{CODEC}"),
+                "onsale_format": formats(),
                 "onsale_log_id": format!("{log_id:032x}"),
                 "onsale_secret_tag": self.secret_tag(log_id),
             },

@@ -31,7 +31,7 @@ pub struct LogHealth {
     pub silent_for: Duration,
     /// Whether how far the log was seen can be kept in the data directory.
     pub is_seen_kept: bool,
-    /// Whether its snapshots were lost, and no new one has been taken since.
+    /// Whether its snapshots, or messages that they may rest on, were lost, and no new one has been taken since.
     pub is_without_snapshots: bool,
     /// What its servers have lost of what was acknowledged, as far as they say.
     pub lost: Option<Arc<str>>,
@@ -166,6 +166,18 @@ impl Vitals {
             *before = are_lost;
             is_news
         });
+    }
+
+    /// Notes that somebody else has deleted the log's messages before one. A snapshot may rest on them, so that a new one is due.
+    pub(in crate::journal) fn cut(&self, first: u64) {
+        let before = self.0.oldest.swap(first, Ordering::AcqRel);
+        tracing::error!(
+            from = before,
+            to = first,
+            "the log's messages before this one were deleted, and not by this process: what they told of is gone from history and the \
+             feed; a snapshot is taken at once, so that the next start doesn't need them"
+        );
+        self.0.is_without_snapshots.send_replace(true);
     }
 
     /// Follows whether the log's snapshots are lost.

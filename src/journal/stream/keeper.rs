@@ -90,6 +90,7 @@ impl StreamKeeper {
     }
 
     fn try_delete_old(&self, retain: Retain, now: u64) -> Result<(), DeleteError> {
+        self.follow_cut()?;
         let sheets: Vec<Sheet> = snapshots::list(&self.shelf)?
             .into_iter()
             .filter_map(|position| snapshots::sheet(&self.shelf, position).ok())
@@ -108,6 +109,16 @@ impl StreamKeeper {
         }
         let all: Vec<_> = sheets.iter().map(dated).collect();
         snapshots::remove(&self.shelf, &retention::unwanted(&all, base, now))?;
+        Ok(())
+    }
+
+    /// Learns where the log begins after somebody else has deleted its beginning.
+    fn follow_cut(&self) -> Result<(), ReadError> {
+        let cut = self.vitals().oldest();
+        if cut > self.reader.oldest().sequence {
+            let (sequence, header) = self.reader.entry_of(cut)?;
+            self.keep_from(Oldest { sequence, ordinal: header.first });
+        }
         Ok(())
     }
 

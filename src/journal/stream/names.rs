@@ -5,7 +5,7 @@ use super::super::position::Position;
 /// The region of a log that was never promoted elsewhere.
 const GENERATION: u64 = 1;
 /// The one lane that holds everything.
-const LANE: &str = "all";
+pub(super) const LANE: &str = "all";
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -14,6 +14,8 @@ pub(super) struct Names {
     pub(super) log: String,
     /// The stream of snapshots and the mark.
     pub(super) rest: String,
+    /// The stream of leases.
+    pub(super) live: String,
     /// Matches the subjects of the log's frames: each life has one.
     pub(super) lane: String,
     prefix: String,
@@ -25,6 +27,7 @@ impl Names {
         Self {
             log: format!("ONSALE_{cluster}"),
             rest: format!("ONSALE_{cluster}_SNAP"),
+            live: format!("ONSALE_{cluster}_LIVE"),
             lane: format!("{prefix}.log.{LANE}.>"),
             prefix,
         }
@@ -58,6 +61,31 @@ impl Names {
     /// Returns what the other stream takes.
     pub(super) fn rest_subjects(&self) -> Vec<String> {
         vec![format!("{}.snap.>", self.prefix), format!("{}.mark.>", self.prefix)]
+    }
+
+    /// Returns the subjects of all leases: what the stream of them takes.
+    pub(super) fn leases(&self) -> String {
+        format!("{}.live.>", self.prefix)
+    }
+
+    /// Returns the subject of a node's record. Its name may have anything in it.
+    pub(super) fn node(&self, name: &str) -> String {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let word = name.bytes().fold(String::new(), |word, byte| match byte {
+            byte if plain(&byte) => word + char::from(byte).encode_utf8(&mut [0; 4]),
+            byte => word + &format!("={byte:02x}"),
+        });
+        format!("{}.live.node.{word}", self.prefix)
+    }
+
+    /// Tells whether a subject of [`Names::leases`] is a node's record.
+    pub(super) fn is_node(&self, subject: &str) -> bool {
+        subject.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with(".live.node."))
+    }
+
+    /// Returns the subject of the lane's hint.
+    pub(super) fn hint(&self) -> String {
+        format!("{}.live.lane.{LANE}", self.prefix)
     }
 
     /// Returns the subject of everything that belongs to snapshots.
@@ -94,5 +122,18 @@ impl Names {
             "manifest" => Some((position, None)),
             attempt => Some((position, Some(u64::from_str_radix(attempt, 16).ok()?))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_of_different_names_have_different_subjects() {
+        let names = Names::of("tickets");
+        assert_eq!(names.node("node-1_a"), "onsale.tickets.1.live.node.node-1_a");
+        assert_eq!(names.node("a.b c"), "onsale.tickets.1.live.node.a=2eb=20c");
+        assert_eq!(names.node("a=2eb"), "onsale.tickets.1.live.node.a=3d2eb");
     }
 }

@@ -43,6 +43,8 @@ impl Pen for SessionPen {
     }
 
     async fn state(&mut self) -> Result<Option<LogState>, String> {
+        // One that is cut off from the others may still take itself for the leader, and tells of the log as it was.
+        self.session.leave_a_server_that_takes_nothing().await;
         let info = match self.session.info(&self.names.log, None).await {
             Ok(info) => info,
             Err(NoAnswer { code: Some(NO_STREAM), .. }) => return Ok(None),

@@ -3,6 +3,7 @@
 use thiserror::Error;
 
 use super::super::store::StoreError;
+use super::lost::Lost;
 
 /// Why a log that isn't on this machine's disk, or its directory, is refused. Nothing was changed.
 #[derive(Debug, Error)]
@@ -89,6 +90,17 @@ pub enum LogRefused {
     /// It contradicts itself.
     #[error("the log {stream} is damaged: {what}. Nothing was changed on purpose; do not delete anything")]
     Damaged { stream: String, what: String },
+    /// Another process has this node's name.
+    #[error(
+        "another process is alive as the node {node}, at {address}: give each a cluster.node of its own, or stop that one"
+    )]
+    NameTaken { node: String, address: String },
+    /// It isn't this node's turn any more.
+    #[error("another node takes the log {0} over")]
+    Late(String),
+    /// The lease was lost while the log was taken over.
+    #[error("the log {stream} was taken over, and lost at once: {lost}")]
+    LostAtOnce { stream: String, lost: Lost },
     /// Others take it over at the same time.
     #[error("other nodes take the log {0} over again and again: start one node at a time")]
     Contended(String),

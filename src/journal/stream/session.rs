@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_nats::connection::State;
 use async_nats::{Client, ConnectOptions, Event, HeaderMap};
@@ -20,12 +20,16 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::Instant;
 
 use super::super::lane::{Message, Published};
 use super::settings::StreamLogin;
 
 /// How long a server may take to answer a request.
 pub(super) const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// For how long a server may take nothing until another one is asked to. One that is cut off from the others answers its clients' pings, and
+/// can't have anything stored.
+const LEAVE_AFTER: Duration = Duration::from_secs(2);
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How often a server has to show that it is there; one that misses two of these is left for another.
@@ -69,6 +73,8 @@ pub(super) struct Session {
     /// Taken when it ends, since a runtime may not simply be dropped in another.
     runtime: Option<Runtime>,
     handle: Handle,
+    /// Since when nothing was said of what was to be stored.
+    waits_since: Mutex<Option<Instant>>,
 }
 
 impl Drop for Session {
@@ -124,6 +130,13 @@ struct Ack {
     seq: u64,
     #[serde(default)]
     duplicate: bool,
+}
+
+/// A message, and when the servers stored it by their clock.
+#[derive(Debug)]
+pub(super) struct Dated {
+    pub(super) message: Message,
+    pub(super) stored_at: String,
 }
 
 /// What the servers have to find before they take messages.
@@ -215,7 +228,10 @@ impl Session {
             connecting.await.map_err(|error| error.to_string())
         });
         match connected {
-            Ok(client) => Ok(Arc::new(Self { client, runtime: Some(runtime), handle })),
+            Ok(client) => {
+                let waits_since = Mutex::default();
+                Ok(Arc::new(Self { client, runtime: Some(runtime), handle, waits_since }))
+            }
             Err(what) => {
                 runtime.shutdown_background();
                 Err(what)
@@ -323,6 +339,36 @@ impl Session {
         sequence: u64,
         count: u32,
     ) -> Result<Vec<(u64, Bytes)>, NoAnswer> {
+        let (found, is_whole) = self.batch_from(stream, subject, sequence, count).await?;
+        if found.is_empty() && !is_whole {
+            return Err(NoAnswer::new("no answer in time"));
+        }
+        // What came is whole, and in order.
+        Ok(found.into_iter().map(|Dated { message, .. }| (message.sequence, message.bytes)).collect())
+    }
+
+    /// Reads all messages of a subject from one server that has the stream: as it has them, and it may be behind.
+    pub(super) async fn all_of(
+        &self,
+        stream: &str,
+        subject: &str,
+        count: u32,
+    ) -> Result<Vec<Dated>, NoAnswer> {
+        match self.batch_from(stream, subject, 1, count).await? {
+            (found, true) if found.len() < usize::try_from(count).unwrap_or(usize::MAX) => Ok(found),
+            (_, true) => Err(NoAnswer::new(format!("there are {count} messages or more"))),
+            (_, false) => Err(NoAnswer::new("not all of them in time")),
+        }
+    }
+
+    /// Asks one server for a subject's next messages; tells whether it said that these are all.
+    async fn batch_from(
+        &self,
+        stream: &str,
+        subject: &str,
+        sequence: u64,
+        count: u32,
+    ) -> Result<(Vec<Dated>, bool), NoAnswer> {
         if !self.is_connected() {
             return Err(NoAnswer::new("not connected"));
         }
@@ -338,21 +384,22 @@ impl Session {
         let mut found = Vec::new();
         loop {
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, answers.next()).await;
-            let Ok(Some(answer)) = answer else {
-                // What came is whole, and in order.
-                return if found.is_empty() { Err(NoAnswer::new("no answer in time")) } else { Ok(found) };
-            };
+            let Ok(Some(answer)) = answer else { return Ok((found, false)) };
             if let Some(status) = answer.status {
                 return match status.as_u16() {
                     // The end of the messages, or none at all.
-                    204 | 404 => Ok(found),
+                    204 | 404 => Ok((found, true)),
                     _ => Err(NoAnswer::new(format!("status {status}"))),
                 };
             }
             let headers = answer.headers.unwrap_or_default();
-            let sequence = headers.get("Nats-Sequence").and_then(|text| text.as_str().parse().ok());
-            let sequence: u64 = sequence.ok_or_else(|| NoAnswer::new("a message without its sequence"))?;
-            found.push((sequence, answer.payload));
+            let text = |name| headers.get(name).map(|text| text.as_str().to_owned());
+            let sequence = text("Nats-Sequence").and_then(|text| text.parse().ok());
+            let sequence = sequence.ok_or_else(|| NoAnswer::new("a message without its sequence"))?;
+            let subject = text("Nats-Subject").unwrap_or_default();
+            let stored_at = text("Nats-Time-Stamp").unwrap_or_default();
+            let message = Message { sequence, subject, bytes: answer.payload };
+            found.push(Dated { message, stored_at });
         }
     }
 
@@ -368,6 +415,7 @@ impl Session {
     ) -> Published {
         let mut batch = (messages.len() > 1).then(|| crate::random::name(""));
         let expected = expected.into();
+        self.leave_a_server_that_takes_nothing().await;
         let mut answer = Err(NoAnswer::new("nothing to publish"));
         for (index, message) in messages.iter().enumerate() {
             let mut headers = if index == 0 { expected.headers() } else { HeaderMap::new() };
@@ -392,12 +440,40 @@ impl Session {
             }
         }
 
-        match answer.and_then(|answer| read::<Ack>(&answer.payload)) {
+        let published = match answer.and_then(|answer| read::<Ack>(&answer.payload)) {
             Ok(Ack { duplicate: true, .. }) => Published::Unknown("taken for a duplicate".to_owned()),
             Ok(Ack { seq, .. }) => Published::At(seq),
             Err(NoAnswer { code: Some(WRONG_LAST_SEQUENCE), .. }) => Published::Behind,
             Err(NoAnswer { code: Some(SEALED), what }) => Published::Refused(what),
             Err(NoAnswer { what, .. }) => Published::Unknown(what),
+        };
+        if !matches!(published, Published::Unknown(_)) {
+            *self.waits_since() = None;
+        }
+        published
+    }
+
+    fn waits_since(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.waits_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connects to another server where this one has stored nothing for a while. It may be the same again, and is left again then.
+    ///
+    /// It is looked at before something is sent: whoever sent the last may not have waited for its answer.
+    pub(super) async fn leave_a_server_that_takes_nothing(&self) {
+        let is_over = {
+            let mut since = self.waits_since();
+            let is_over = since.get_or_insert_with(Instant::now).elapsed() >= LEAVE_AFTER;
+            if is_over {
+                *since = Some(Instant::now());
+            }
+            is_over
+        };
+        if is_over && self.is_connected() {
+            let (server, ..) = self.server();
+            tracing::warn!(%server, "this server of the log stores nothing; connecting to another one");
+            // Who can't ask for it is about to connect anyway.
+            drop(self.client.force_reconnect().await);
         }
     }
 

@@ -6,9 +6,10 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use super::super::config::{Hooks, JournalConfig, Retain};
+use super::super::frame::{self, Header};
 use super::super::handle::Journal;
 use super::super::open::OpenError;
-use super::super::position::Position;
+use super::super::position::{Ordinal, Position};
 use super::super::read_error::ReadError;
 use super::super::records::Records;
 use super::super::writer::{CommitError, Committed, Entry};
@@ -16,6 +17,9 @@ use super::servers::{LOGIN, SYSTEM, Servers};
 use super::*;
 
 mod controls;
+mod nodes;
+mod power;
+mod races;
 
 fn login((user, password): (&str, &str)) -> StreamLogin {
     StreamLogin::Password { user: user.to_owned(), password: password.to_owned() }
@@ -87,6 +91,18 @@ async fn append(journal: &Journal, records: &[&[u8]]) -> Result<Committed, Commi
     let done = Box::new(move |fate| told.send(fate).unwrap());
     journal.reserve().await?.send(Entry { records: encoded, done });
     fate.await.unwrap()
+}
+
+/// Seals a frame with one record.
+fn sealed(log_id: u128, epoch: u64, first: Ordinal, record: &[u8]) -> (Header, Vec<u8>) {
+    let mut records = Records::new();
+    records.push(record).unwrap();
+    let mut bytes = Vec::new();
+    frame::begin(&mut bytes);
+    bytes.extend_from_slice(records.bytes());
+    let header = Header { more: false, log_id, epoch, first, chunk: 0, count: 1, life: false };
+    frame::seal(&mut bytes, &header);
+    (header, bytes)
 }
 
 fn all(journal: &Journal, after: Position) -> Vec<Vec<u8>> {

@@ -13,6 +13,7 @@ import { Button, Heading, LanguageSwitch } from "../base/ui";
 import { AllPage } from "./all";
 import { Later } from "./later";
 import { LookupPage } from "./lookup";
+import { findNodes, hasNodes, NodesPage } from "./nodes";
 import { instant } from "./parts";
 import { sentence } from "./refusal";
 import { type Part, SchedulePage } from "./schedule";
@@ -30,10 +31,12 @@ function Place() {
     if (found) return <SchedulePage key={found.id} scheduleId={found.id as string} part={part} />;
   }
   if (match("/ops/lookup", path)) return <LookupPage />;
+  if (match("/ops/nodes", path) && may("administer")) return <NodesPage />;
   if (match("/ops", path)) return may("watch") ? <AllPage /> : <Later part={({ CounterPage }) => <CounterPage />} />;
   return <Heading title={t.value.title}>{t.value.notFoundTitle}</Heading>;
 }
 
+const isAt = (path: string) => here.value.path.startsWith(path);
 const isOurs = (path: string) => path === "/ops" || path.startsWith("/ops/");
 
 function Page() {
@@ -48,12 +51,17 @@ function Page() {
         </a>
         {isIn.value && (
           <nav aria-label={t.value.title}>
-            <a href="/ops" aria-current={here.value.path.startsWith("/ops/lookup") ? undefined : "page"}>
+            <a href="/ops" aria-current={isAt("/ops/lookup") || isAt("/ops/nodes") ? undefined : "page"}>
               {t.value.sales}
             </a>
             {may("watch") && (
-              <a href="/ops/lookup" aria-current={here.value.path.startsWith("/ops/lookup") ? "page" : undefined}>
+              <a href="/ops/lookup" aria-current={isAt("/ops/lookup") ? "page" : undefined}>
                 {t.value.lookup}
+              </a>
+            )}
+            {hasNodes() && (
+              <a href="/ops/nodes" aria-current={isAt("/ops/nodes") ? "page" : undefined}>
+                {t.value.nodes}
               </a>
             )}
           </nav>
@@ -118,6 +126,7 @@ function Trouble() {
 
 comeBack();
 watch();
+findNodes();
 forgetOld();
 followLinks(isOurs);
 void ready.then(() => render(<Page />, document.getElementById("page") as HTMLElement));

@@ -317,6 +317,21 @@ export const ops = {
   lookup: "Look up",
   scripts: "scripts",
 
+  // The nodes
+  nodes: "Nodes",
+  nodesText: (epoch: string) => `One node has the log and serves. The others hand requests to it, and take over when it is lost. Taken over so far: ${epoch}.`,
+  nodesAlone: "This process is alone: it isn't a node of a cluster.",
+  nobodyServes: "No node has the log just now: it is being taken over. Requests wait.",
+  node: "Node",
+  nodeAsked: "shows this page",
+  nodeRole: "Part",
+  nodeRoles: { owner: "serves", standby: "stands by" },
+  nodeVersion: "Version",
+  nodeAddress: "Address",
+  nodeAlive: "alive",
+  nodeDraining: "hands over",
+  nodeSilent: "silent",
+
   // The door
   signIn: "Sign in",
   doorText: "For those who run sales. Paste a token of yours: it stays in this tab, and is forgotten when the tab is closed.",

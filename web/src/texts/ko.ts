@@ -316,6 +316,21 @@ export const ops: typeof en.ops = {
   lookup: "조회",
   scripts: "스크립트",
 
+  // 노드
+  nodes: "노드",
+  nodesText: (epoch: string) => `노드 하나가 로그를 맡아 처리합니다. 나머지는 요청을 그 노드로 넘기고, 그 노드가 멈추면 이어받습니다. 지금까지 이어받은 횟수: ${epoch}.`,
+  nodesAlone: "이 프로세스는 클러스터의 노드가 아니라 혼자 실행되고 있습니다.",
+  nobodyServes: "지금은 로그를 맡은 노드가 없습니다. 이어받는 중이며, 요청은 기다립니다.",
+  node: "노드",
+  nodeAsked: "이 페이지를 보여 주는 노드",
+  nodeRole: "역할",
+  nodeRoles: { owner: "처리 중", standby: "대기 중" },
+  nodeVersion: "버전",
+  nodeAddress: "주소",
+  nodeAlive: "정상",
+  nodeDraining: "넘기는 중",
+  nodeSilent: "응답 없음",
+
   // 로그인
   signIn: "로그인",
   doorText: "판매를 운영하는 분을 위한 페이지입니다. 토큰을 붙여 넣어 주세요. 토큰은 이 탭에만 남고, 탭을 닫으면 사라집니다.",

@@ -4,6 +4,7 @@
 //! the snapshots run off the async threads.
 
 mod backup;
+mod cluster;
 mod event_names;
 mod export;
 mod feed;
@@ -38,7 +39,9 @@ pub fn routes() -> Routes<App> {
         events,
         take_snapshot,
         export::export,
-        backup::backup
+        backup::backup,
+        cluster::cluster,
+        cluster::drain
     ]
 }
 

@@ -5,10 +5,8 @@ use std::fs;
 use async_nats::HeaderMap;
 use bytes::Bytes;
 
-use super::super::super::frame::{self, Header};
 use super::super::super::lane::{Appender, End, Lane, LogState, Message, Pen, Published, Sealed};
 use super::super::super::mark::Mark;
-use super::super::super::position::Ordinal;
 use super::super::super::store::StoreError;
 use super::super::names::Names;
 use super::super::session::Session;
@@ -16,7 +14,7 @@ use super::*;
 
 #[path = "../../../../tests/support/device.rs"]
 #[allow(unreachable_pub, clippy::disallowed_methods, reason = "other tests share it")]
-mod device;
+pub(super) mod device;
 
 /// How to append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,18 +186,6 @@ async fn a_number_alone_is_no_fence_where_the_servers_forgot() {
     );
 }
 
-/// Seals a frame with one record.
-fn sealed(log_id: u128, epoch: u64, first: Ordinal) -> (Header, Vec<u8>) {
-    let mut records = Records::new();
-    records.push(&first.get().to_le_bytes()).unwrap();
-    let mut bytes = Vec::new();
-    frame::begin(&mut bytes);
-    bytes.extend_from_slice(records.bytes());
-    let header = Header { more: false, log_id, epoch, first, chunk: 0, count: 1, life: false };
-    frame::seal(&mut bytes, &header);
-    (header, bytes)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replica_that_is_behind_gives_less_and_a_replay_waits_for_the_end() {
     let Some(servers) = Servers::start(3) else { return };
@@ -213,7 +199,7 @@ async fn a_replica_that_is_behind_gives_less_and_a_replay_waits_for_the_end() {
     let (mut ordinal, mut behind) = (last, 0);
     for appended in 1..=3_000_u32 {
         ordinal = ordinal.next();
-        let (header, bytes) = sealed(log_id, epoch, ordinal);
+        let (header, bytes) = sealed(log_id, epoch, ordinal, &ordinal.get().to_le_bytes());
         let position = lane.append(Sealed { header: &header, bytes: &bytes }).await.unwrap().position;
         let given = session.many_from(&names.log, &names.lane, position.sequence(), 8).await.unwrap();
         if given.is_empty() {
