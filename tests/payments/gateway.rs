@@ -810,18 +810,19 @@ async fn a_new_life_asks_what_became_of_a_capture_before_it_sends_another() {
     engine.close().await.unwrap();
 }
 
-/// Starts again with a clock that is a year ahead while a capture is on its way of which the gateway knows nothing yet, and has the
+/// Starts again with a clock that is half a day ahead while a capture is on its way of which the gateway knows nothing yet, and has the
 /// reservation's deadline pass half an hour later. What the gateway says when it is asked, `told` says.
-async fn restarted_a_year_ahead(
+async fn restarted_half_a_day_ahead(
+    dir: &std::path::Path,
     told: impl IntoIterator<Item = Found>,
 ) -> (Engine, Arc<Scripted>, Arc<ScheduleEntry>, Reservation, Payment) {
-    const YEAR: u64 = 365 * 86_400_000;
-    let (dir, disk) = (tempfile::tempdir().unwrap(), MemoryDisk::new());
+    const HALF_A_DAY: u64 = 12 * 3_600_000;
+    let disk = MemoryDisk::new();
     let at = |now: u64, disk: &MemoryDisk, gateway: &Arc<Scripted>| {
         let clock = ManualClock::at(NOW);
         clock.pass_millis(now);
         let gateways = set(Arc::<Scripted>::clone(gateway));
-        let settings = EngineConfig { clock: Arc::new(clock.clone()), gateways, ..on(disk, dir.path()) };
+        let settings = EngineConfig { clock: Arc::new(clock.clone()), gateways, ..on(disk, dir) };
         (one_entry_a_sync(settings), clock)
     };
 
@@ -834,20 +835,22 @@ async fn restarted_a_year_ahead(
     engine.close().await.unwrap();
 
     let gateway = Scripted::new([], told);
-    let (settings, clock) = at(YEAR, &left, &gateway);
+    let (settings, clock) = at(HALF_A_DAY, &left, &gateway);
     let engine = Engine::open(settings).await.unwrap();
     let entry = engine.schedule("s0").unwrap();
     assert_eq!(status(&entry, &held), ReservationStatus::Paying, "it has the outage back");
     tokio::time::sleep(Duration::from_mins(30)).await;
     assert!(gateway.calls().contains(&"confirm"), "until then it is tried again");
-    clock.pass_millis(600_000);
+    // With the grace of a start.
+    clock.pass_millis(3_600_000);
     (engine, gateway, entry, held, payment)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_gateway_that_knows_of_no_payment_is_believed_after_an_hour_that_has_really_passed() {
+    let dir = tempfile::tempdir().unwrap();
     let nothing = std::iter::repeat_n(Found::NoSuchOrder, 1_000);
-    let (engine, gateway, entry, held, payment) = restarted_a_year_ahead(nothing).await;
+    let (engine, gateway, entry, held, payment) = restarted_half_a_day_ahead(dir.path(), nothing).await;
     let began = tokio::time::Instant::now();
     engine.settled().await;
     let ended = engine.payment(payment.id).unwrap();
@@ -864,9 +867,10 @@ async fn a_gateway_that_knows_of_no_payment_is_believed_after_an_hour_that_has_r
 
 #[tokio::test(start_paused = true)]
 async fn money_that_a_gateway_takes_long_after_a_start_whose_clock_jumped_has_its_seat() {
-    // It knows of nothing for some forty minutes.
-    let told = std::iter::repeat_n(Found::NoSuchOrder, 50).chain([found(SEAT)]);
-    let (engine, _, entry, held, payment) = restarted_a_year_ahead(told).await;
+    let dir = tempfile::tempdir().unwrap();
+    // It knows of nothing for more than forty minutes.
+    let told = std::iter::repeat_n(Found::NoSuchOrder, 60).chain([found(SEAT)]);
+    let (engine, _, entry, held, payment) = restarted_half_a_day_ahead(dir.path(), told).await;
     assert_eq!(engine.payment(payment.id).unwrap().state, State::Capturing);
     engine.settled().await;
     assert_eq!(engine.payment(payment.id).unwrap().state, State::Completed);
