@@ -243,7 +243,7 @@ fn wish(world: &World, book: &Book, id: &ScheduleId, basket: Basket) -> Wish {
     } else {
         Wish::seats(some_seats(world, basket.first, basket.seats))
     };
-    let youth = |bit: u32| documents::has_tariff(id) && (basket.youths >> bit) & 1 == 1;
+    let youth = |bit: u32| documents::has_tariff(id) && basket.youths.wrapping_shr(bit) & 1 == 1;
     let price_type = |youth: bool| if youth { YOUTH } else { PriceType::DEFAULT };
     let area = some_area(world, basket.area);
     let places = AreaWish { area, count: basket.places, price_type: price_type(youth(7)) };
