@@ -530,7 +530,7 @@ pub enum Refusal {
     #[error("the seats cost another amount than was paid")]
     OtherAmount,
     /// The start is too near to cancel.
-    #[error("the performance is too near to cancel")]
+    #[error("the performance is too near, or over: it can no longer be cancelled")]
     CancellationClosed,
     /// The sale can't change that way.
     #[error("the sale cannot change that way from where it is")]
