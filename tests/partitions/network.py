@@ -12,7 +12,13 @@ class NotPermitted(Exception):
 
 
 def ip(*arguments, check=True):
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        # There is no such program: what isn't there needn't be removed.
+        if check:
+            raise
+        return False
     if check and done.returncode != 0:
         raise OSError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
     return done.returncode == 0
