@@ -18,10 +18,8 @@ use crate::engine::{self, EngineError, ScheduleEntry};
 /// A code that a request brings, if it brings one.
 pub(super) struct Brought<'a> {
     app: &'a App,
-    entry: &'a ScheduleEntry,
     user: &'a UserId,
     address: ClientAddress,
-    to: BroughtTo,
     /// The code.
     pub(super) code: Option<AccessCode>,
     /// Whether it was a guess that nothing has called wrong yet.
@@ -76,13 +74,13 @@ pub(super) fn has_hold(schedule: &Schedule, user: &UserId, code: &AccessCode, no
 /// ones.
 pub(super) fn brought<'a>(
     app: &'a App,
-    entry: &'a ScheduleEntry,
+    entry: &ScheduleEntry,
     user: &'a UserId,
     address: ClientAddress,
     text: Option<&str>,
     to: BroughtTo,
 ) -> Result<Brought<'a>, Problem> {
-    let mut brought = Brought { app, entry, user, address, to, code: None, may_be_wrong: false };
+    let mut brought = Brought { app, user, address, code: None, may_be_wrong: false };
     let Some(text) = text else { return Ok(brought) };
     let now = app.engine.now();
     let code = AccessCode::parse(text).ok();
@@ -106,14 +104,12 @@ pub(super) fn brought<'a>(
 }
 
 impl Brought<'_> {
-    /// Notes why a request was refused: a code that has turned out to be wrong counts. A right one that isn't for these seats is no guess.
+    /// Notes why a request was refused: a code that the schedule called wrong counts.
     pub(super) fn note(&self, error: &EngineError) {
-        let refused = EngineError::Refused(engine::Refusal::Schedule(Refusal::CodeInvalid));
-        let now = self.app.engine.now();
-        let is_wrong = |code| self.to.calls_wrong(&self.entry.read(), code, now);
-        if *error == refused && self.may_be_wrong && self.code.as_ref().is_some_and(is_wrong) {
+        let wrong = EngineError::Refused(engine::Refusal::Schedule(Refusal::CodeInvalid));
+        if *error == wrong && self.may_be_wrong {
             // This one was looked at already; the next is told to wait.
-            let _ = self.app.parts.code_limit.count(self.user, &self.address.0, now);
+            let _ = self.app.parts.code_limit.count(self.user, &self.address.0, self.app.engine.now());
         }
     }
 }
