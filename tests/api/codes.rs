@@ -365,26 +365,6 @@ async fn who_brings_a_code_is_told_what_it_gives_before_anything_is_held() {
 }
 
 #[tokio::test]
-async fn what_a_code_gives_in_a_phase_is_what_the_phase_sells() {
-    let phase = json!({"phaseId": "card", "name": "Card", "opensAt": from_now(-60_000), "closesAt": from_now(3_600_000), "grades": ["S"]});
-    let api = Api::start_with(&[("ONSALE_RATE_LIMIT", "off")]);
-    put_concert(&api).await;
-    api.admin(PUT, "/schedules/s")
-        .json(&with(schedule(), "policy", json!({"phases": [phase]})))
-        .await
-        .ok(201);
-    api.put_code("CARD", json!({"phases": ["card"]})).await.ok(201);
-    api.put_code("BOTH", json!({"phases": ["card"], "grades": ["R", "S"]})).await.ok(201);
-    for code in ["CARD", "BOTH"] {
-        let offer = api.user("kim", GET, &format!("/schedules/s/offer?code={code}")).await.ok(200);
-        assert_eq!(offer["grades"], json!(["S"]), "{code}: the phase sells no other");
-    }
-    api.hold_coded("kim", &[1], "CARD").await.refused(403, "code_invalid");
-    let held = json!({"scheduleId": "s", "seats": ["1-A-2-1"], "code": "CARD"});
-    api.user("kim", POST, "/reservations").json(&held).await.ok(201);
-}
-
-#[tokio::test]
 async fn a_question_what_a_code_gives_is_a_guess_like_any_other() {
     let api = on_sale(json!({})).await;
     api.put_code("RIGHT", json!({})).await.ok(201);

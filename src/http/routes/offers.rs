@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::ids::{GradeName, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::schedule::allotments::{AllotmentCounts, AllotmentTerms};
 use crate::domain::schedule::codes::AccessCode;
 use crate::domain::schedule::{Refusal, Schedule};
@@ -51,7 +51,7 @@ struct OfferDocument {
     /// What it takes off each seat and place.
     #[serde(skip_serializing_if = "Option::is_none")]
     discount: Option<DiscountDocument>,
-    /// The grades that it is for; all if absent.
+    /// The grades that the code is for; all if absent. An open phase may sell fewer, which the schedule names.
     #[serde(skip_serializing_if = "Option::is_none")]
     grades: Option<Vec<String>>,
     /// The price types that it is for; all if absent.
@@ -131,28 +131,17 @@ impl OfferDocument {
         let CodeBody { discount, grades, price_types, .. } = CodeBody::from(&**standing.terms);
         let due = schedule.uses_due(now);
         let used = due.get(code.as_str()).map_or(standing.uses, |due| standing.uses.without(*due));
-        let of_phase = schedule.phase_at(now).and_then(|phase| phase.grades.as_deref());
         let allotment = standing.terms.allotment.as_deref().and_then(|id| schedule.allotment_at(id, now));
         Some(Self {
             code: code.as_str().to_owned(),
             discount,
-            grades: both(grades, of_phase),
+            grades,
             price_types,
             seats_left: standing.terms.max_seats.map(|max| max.saturating_sub(used.seats)),
             allotment: allotment
                 .map(|terms| OfferedPlaces::of(&terms, schedule.allotment_areas(&terms.id), layout)),
         })
     }
-}
-
-/// Returns the grades that a code and its phase are both for; nothing where they are for all.
-fn both(of_code: Option<Vec<String>>, of_phase: Option<&[GradeName]>) -> Option<Vec<String>> {
-    let Some(of_phase) = of_phase else { return of_code };
-    let in_phase = of_phase.iter().map(GradeName::to_string);
-    Some(match of_code {
-        None => in_phase.collect(),
-        Some(of_code) => in_phase.filter(|grade| of_code.contains(grade)).collect(),
-    })
 }
 
 impl OfferedPlaces {
