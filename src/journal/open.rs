@@ -118,7 +118,10 @@ impl Journal {
         #[cfg(feature = "cluster")]
         return Ok(claimed(config, node.claim()?));
         #[cfg(not(feature = "cluster"))]
-        match *node {}
+        {
+            drop(config);
+            match *node {}
+        }
     }
 
     /// Opens a log on another medium: a [`super::MemoryDisk`] in tests. There is no reserve file.

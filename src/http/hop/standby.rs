@@ -99,7 +99,7 @@ impl AsRef<HttpParts> for Standby {
     }
 }
 
-/// Who is suspended is the owner's to say: see [`Standby::vouched`].
+/// Who is suspended is the owner's to say, and it is asked (`vouched`).
 impl Standing for Standby {
     fn is_barred(&self, _: &UserId) -> bool {
         false
