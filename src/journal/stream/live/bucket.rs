@@ -166,6 +166,15 @@ impl Bucket {
         matches!(in_time(published).await, Ok(Published::At(_)))
     }
 
+    /// Deletes a node's record up to a sequence: not the one that it may write at this moment. What isn't deleted now is at the next turn.
+    pub(super) async fn forget(&self, node: &str, sequence: u64) {
+        let subject = self.names.node(node);
+        match in_time(self.session.purge(&self.names.live, &subject, Some(sequence + 1))).await {
+            Ok(()) => tracing::info!(node, "this node has said nothing for an hour, and is forgotten"),
+            Err(why) => tracing::debug!(node, %why, "the record of a node that is gone isn't deleted"),
+        }
+    }
+
     /// Reads everything behind the own renewal, which was sent at `sent`, when the clock said `wall`.
     pub(super) async fn look(&self, sent: Moment, wall: u64) -> Result<Picture, String> {
         let (live, all) = (&self.names.live, self.names.leases());
@@ -204,7 +213,67 @@ fn apart(stored_at: &str, sent: u64, came: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::super::servers::{LOGIN, Servers};
+    use super::super::super::settings::StreamLogin;
+    use super::super::record::Form;
     use super::*;
+
+    fn bucket(session: &Arc<Session>, node: &str, boot: u128) -> (Bucket, NodeRecord) {
+        let form = Form { version: String::new(), formats: String::new(), settings: String::new() };
+        let (node, boot) = (node.to_owned(), Boot(boot));
+        let record = NodeRecord {
+            node: node.clone(),
+            boot,
+            address: String::new(),
+            form,
+            draining: false,
+            left: false,
+            holds: BTreeMap::new(),
+        };
+        let names = Names::of("test");
+        let settings = serde_json::json!({
+            "name": names.live, "subjects": [names.leases()], "storage": "memory", "max_msgs_per_subject": 1, "allow_direct": true,
+        });
+        let session = Arc::clone(session);
+        (Bucket { session, names, settings, clock: Arc::new(|| 0), node, boot, own: 0 }, record)
+    }
+
+    #[tokio::test]
+    async fn a_record_is_deleted_up_to_what_was_known_of_it_and_its_node_comes_back_as_a_new_one() {
+        let Some(servers) = Servers::start(1) else { return };
+        let (user, password) = LOGIN;
+        let login = StreamLogin::Password { user: user.to_owned(), password: password.to_owned() };
+        let session = Session::connect(&servers.urls(), Some(&login), None, "test").unwrap();
+        let (mut owner, of_owner) = bucket(&session, "owner", 1);
+        let (mut other, of_other) = bucket(&session, "other.1", 2);
+        // The first finds no stream, and makes it.
+        assert!(matches!(owner.renew(&of_owner).await, Renewed::Forgotten));
+        for _ in 0..2 {
+            assert!(matches!(owner.renew(&of_owner).await, Renewed::There));
+            assert!(matches!(other.renew(&of_other).await, Renewed::There));
+        }
+        let known = async |owner: &Bucket| {
+            let picture = owner.look(Moment::now(), 0).await.unwrap();
+            picture
+                .nodes
+                .into_iter()
+                .find(|(_, record)| record.node == "other.1")
+                .map(|(sequence, _)| sequence)
+        };
+
+        let newest = known(&owner).await.unwrap();
+        owner.forget("other.1", newest - 1).await;
+        assert_eq!(known(&owner).await, Some(newest), "it has renewed its lease meanwhile");
+        owner.forget("other.1", newest).await;
+        assert_eq!(known(&owner).await, None);
+        assert!(matches!(owner.renew(&of_owner).await, Renewed::There), "nobody else's is deleted");
+
+        assert!(matches!(other.renew(&of_other).await, Renewed::Forgotten));
+        assert!(matches!(other.renew(&of_other).await, Renewed::There));
+        assert!(known(&owner).await.is_some());
+    }
 
     #[test]
     fn a_clock_is_apart_by_what_no_way_there_and_back_explains() {

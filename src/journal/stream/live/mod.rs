@@ -267,8 +267,12 @@ async fn keep(shared: Arc<Shared>, mut bucket: Bucket) {
             let (rules, now) = (held(&shared.rules), Moment::now());
             said.tell(&rules, now);
             shared.follow(&rules, now);
-            let is_over = matches!(rules.stage(), Stage::Over(_) | Stage::Released { .. })
-                && (pause == RENEW_EVERY || matches!(rules.stage(), Stage::Over(_)));
+            let is_over = match rules.stage() {
+                Stage::Over(_) => true,
+                // Once nothing is left to be told.
+                Stage::Released { .. } => pause == RENEW_EVERY,
+                Stage::StandsBy | Stage::Claims { .. } | Stage::Serves { .. } => false,
+            };
             (is_over, rules.wakes_at(now))
         };
         if is_over {
@@ -315,10 +319,15 @@ impl Shared {
             Renewed::Unknown(why) => failed(why),
         };
 
-        let (wanted, hurries) = {
+        let (wanted, hurries, outdated) = {
             let rules = held(&self.rules);
-            (rules.wanted_hint(), rules.hurries())
+            let outdated = rules.outdated(Moment::now());
+            let outdated = outdated.map(|(node, sequence)| (node.to_owned(), sequence));
+            (rules.wanted_hint(), rules.hurries(), outdated)
         };
+        if let Some((node, sequence)) = outdated {
+            bucket.forget(&node, sequence).await;
+        }
         if let Some((last, hint)) = wanted {
             // It counts once it is delivered back.
             pause = if bucket.put_hint(last, &hint).await { Duration::ZERO } else { pause.min(RETRY_AFTER) };

@@ -40,7 +40,7 @@ pub(super) const GAP: Duration = Duration::from_millis(750);
 pub(super) const RANK_PAUSE: Duration = Duration::from_millis(200);
 /// How far the clock may be from the servers' until this node takes nothing: deadlines of customers are instants of its clock.
 pub(super) const CLOCK_APART_MAX: Duration = Duration::from_millis(500);
-/// After how long a node that says nothing is no longer shown.
+/// After how long a node that says nothing is no longer shown, and its record is deleted: machines that come and go may have a new name each.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
 
 /// Everything that the bucket has, as it was read behind an own renewal.
@@ -218,6 +218,9 @@ impl Rules {
         self.counted_from.get_or_insert(came);
         self.looked = Some((sent, came));
 
+        self.heard.retain(|node, heard| {
+            nodes.iter().any(|(_, record)| record.node == *node) || came < heard.at + FORGET_AFTER
+        });
         for (sequence, record) in nodes.into_iter().filter(|(_, record)| record.node != self.me.node) {
             let known = self.heard.get(&record.node);
             if known.is_none_or(|known| known.sequence != sequence) {
@@ -362,6 +365,13 @@ impl Rules {
             }
         };
         self.stage == Stage::StandsBy && self.told.as_ref().is_some_and(is_changing)
+    }
+
+    /// Returns a node that has said nothing for so long that its record is to be deleted, with the record's sequence. That is the owner's.
+    pub(super) fn outdated(&self, now: Moment) -> Option<(&str, u64)> {
+        let mut old = self.heard.values().filter(|heard| now >= heard.at + FORGET_AFTER);
+        let serves = matches!(self.stage, Stage::Serves { .. });
+        old.find(|_| serves).map(|heard| (heard.record.node.as_str(), heard.sequence))
     }
 
     /// Says when this process may claim.

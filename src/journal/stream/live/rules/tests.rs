@@ -73,6 +73,30 @@ fn an_owner_that_is_silent_is_followed_once_nothing_of_it_counts_and_not_before(
 }
 
 #[test]
+fn a_node_that_has_said_nothing_for_an_hour_is_forgotten_by_the_owner() {
+    let hour = 3_600_000;
+    let owner = holding("a", 1, 4);
+    let told = Some((9, hint(&owner, 4, HintStage::Serves)));
+    let mut rules = Rules::new(record("a", 1), "all", false);
+    rules.see(picture(0, &[(10, owner.clone()), (11, record("gone", 2))], None));
+    rules.claimed(4);
+    let both = [(10, owner.clone()), (11, record("gone", 2))];
+    for millis in (500..=hour).step_by(500) {
+        rules.see(picture(millis, &both, told.clone()));
+        assert_eq!(rules.outdated(at(hour)), None, "it doesn't serve yet");
+    }
+    rules.serve(at(hour));
+    assert_eq!(rules.outdated(at(hour - 1)), None);
+    assert_eq!(rules.outdated(at(hour)), Some(("gone", 11)));
+
+    // As long as its record stands there, it is no news.
+    rules.see(picture(hour + 500, &both, told.clone()));
+    assert_eq!(rules.outdated(at(hour + 500)), Some(("gone", 11)));
+    rules.see(picture(hour + 1_000, &[(10, owner)], told));
+    assert!(rules.heard.is_empty());
+}
+
+#[test]
 fn whoever_missed_renewals_of_its_own_counts_the_silence_anew() {
     let (mut rules, last, told) = after_silence("b", 1_800);
     rules.see(picture(2_600, &last, told));
